@@ -13,7 +13,9 @@ T = TypeVar("T")
 _PATIENCE = 1.0  # seconds of silence before a bar appears: short work should not flicker
 
 
-def track(items: Iterable[T], description: str, *, total: int | None = None, enabled: bool | None = None) -> Iterator[T]:
+def track(
+    items: Iterable[T], description: str, *, total: int | None = None, enabled: bool | None = None
+) -> Iterator[T]:
     """Iterate over items, with a progress bar on stderr once the work has lasted a second.
 
     Parameters

@@ -13,7 +13,13 @@ from wolter.errors import UnitError
 
 __all__ = ["is_quantity", "to_arcsec", "to_deg", "to_kev", "to_range_kev", "to_seconds", "to_value"]
 
-_EXAMPLES = {"keV": "2*u.keV", "s": "100*u.s", "deg": "30*u.deg", "arcsec": "60*u.arcsec", "cm2": "100*u.cm**2"}
+_EXAMPLES = {
+    "keV": "2*u.keV",
+    "s": "100*u.s",
+    "deg": "30*u.deg",
+    "arcsec": "60*u.arcsec",
+    "cm2": "100*u.cm**2",
+}
 
 
 def is_quantity(value: Any) -> bool:
@@ -58,7 +64,11 @@ def to_value(value: Any, unit: str, name: str = "value", *, equivalencies: Any =
 
 def to_kev(value: Any, name: str = "energy") -> Any:
     """Energy in keV; wavelengths and frequencies are converted too."""
-    if is_quantity(value) and value.unit.physical_type not in ("energy", "energy/torque/work", "energy/work/torque"):
+    if is_quantity(value) and value.unit.physical_type not in (
+        "energy",
+        "energy/torque/work",
+        "energy/work/torque",
+    ):
         from astropy import units as u
 
         return to_value(value, "keV", name, equivalencies=u.spectral())

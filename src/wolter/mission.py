@@ -1,0 +1,276 @@
+"""What a mission tells Wolter about itself, and the registry that finds missions.
+
+A mission is data: one frozen `Mission` that says which columns its event lists have, how PI channels map to energy,
+how the weights of polarimetric spectra are called in its responses, how the files of one observation are recognised,
+and which functions simulate it. Concrete missions live in plug-ins registered under the entry-point group
+``wolter.missions``; nothing else in Wolter names one. Files of a telescope without a plug-in are served by
+`GENERIC`, as far as the OGIP keywords carry.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from wolter.errors import MissionError, suggest
+
+__all__ = [
+    "GENERIC",
+    "EnergyScale",
+    "EventColumns",
+    "FileRole",
+    "Mission",
+    "Weighting",
+    "get_mission",
+    "mission_of",
+    "missions",
+]
+
+
+@dataclass(frozen=True)
+class EventColumns:
+    """Names of the columns of an event list, ``None`` where the mission has no such column."""
+
+    time: str = "TIME"
+    x: str = "X"
+    y: str = "Y"
+    energy: str = "PI"
+    weight: str | None = None
+    q: str | None = None
+    u: str | None = None
+    grade: str | None = None
+    ccd: str | None = None
+    det_x: str | None = None
+    det_y: str | None = None
+
+
+@dataclass(frozen=True)
+class EnergyScale:
+    """Linear relation of PI channel and energy: channel ``c`` spans ``offset + width * (c, c + 1)`` keV."""
+
+    offset: float
+    width: float
+    first: int
+    last: int
+
+    def lower_edge(self, channel: Any) -> Any:
+        """Lower energy edge (keV) of a channel or an array of channels."""
+        return self.offset + self.width * np.asarray(channel, dtype=float)
+
+    def edges(self) -> np.ndarray:
+        """All channel edges (keV), ``last - first + 2`` of them."""
+        return self.lower_edge(np.arange(self.first, self.last + 2))
+
+    def channels(self, lo_kev: float, hi_kev: float) -> tuple[int, int]:
+        """First and last channel that lie wholly between two energies (keV).
+
+        An edge within a thousandth of a channel of the energy asked for counts as equal to it, so that
+        2-8 keV with 0.04 keV channels is 50-199.
+        """
+        first = int(np.ceil((lo_kev - self.offset) / self.width - 1e-3))
+        last = int(np.floor((hi_kev - self.offset) / self.width + 1e-3)) - 1
+        return max(first, self.first), min(last, self.last)
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """One way of weighting events, as spectra (STOKESWT) and responses (calibration boundary WEIGHT) name it."""
+
+    name: str
+    stokeswt: str
+    boundary: str
+    description: str
+
+
+@dataclass(frozen=True)
+class FileRole:
+    """The part one file plays in an observation."""
+
+    path: Path
+    role: str
+    detector: str | None = None
+    level: str | None = None
+    version: int | None = None
+
+
+def _no_role(path: Path, headers: list[Mapping[str, Any]]) -> FileRole | None:
+    """Role of a file judged by OGIP classes alone."""
+    for header in headers:
+        text = {k: str(header.get(k, "")).strip().upper() for k in ("HDUCLAS1", "EXTNAME", "DETNAM")}
+        if text["HDUCLAS1"] == "EVENTS" or text["EXTNAME"] == "EVENTS":
+            detector = text["DETNAM"] or str(header.get("INSTRUME", "")).strip().upper() or None
+            return FileRole(path, "events", detector)
+        if text["HDUCLAS1"] == "SPECTRUM":
+            return FileRole(path, "spectrum", text["DETNAM"] or None)
+        if text["HDUCLAS1"] == "LIGHTCURVE":
+            return FileRole(path, "light curve", text["DETNAM"] or None)
+    return None
+
+
+@dataclass(frozen=True)
+class Mission:
+    """Description of one mission.
+
+    Attributes
+    ----------
+    name : str
+        Short name, lower case, as on the command line.
+    title : str
+        Name in prose.
+    telescop : tuple of str
+        Values of TELESCOP that mean this mission.
+    detectors : tuple of str
+        Values of DETNAM (or INSTRUME) of its detectors, in their usual order.
+    columns : EventColumns
+        Columns of its event lists.
+    energy : EnergyScale or None
+        Relation of PI and energy; None: only response files know it.
+    band : tuple of float
+        Usual analysis band (keV).
+    gti_names : tuple of str
+        Names of the GTI extension of its event lists, most likely first.
+    weightings : mapping of str to Weighting
+        Weightings by lower-case name; empty for missions without polarimetry.
+    default_weighting : str or None
+        The weighting recommended.
+    classify : callable
+        ``classify(path, headers) -> FileRole | None``: role of a file from its headers.
+    simulator, nominal_responses : str or None
+        ``"module:function"``, imported when needed.
+    notes : tuple of str
+        What a user should know when products are made (shown by ``wolter info``).
+    """
+
+    name: str
+    title: str
+    telescop: tuple[str, ...]
+    detectors: tuple[str, ...] = ()
+    columns: EventColumns = EventColumns()
+    energy: EnergyScale | None = None
+    band: tuple[float, float] = (0.0, np.inf)
+    gti_names: tuple[str, ...] = ("GTI", "STDGTI")
+    weightings: Mapping[str, Weighting] = field(default_factory=lambda: MappingProxyType({}))
+    default_weighting: str | None = None
+    classify: Callable[[Path, list[Mapping[str, Any]]], FileRole | None] = _no_role
+    simulator: str | None = None
+    nominal_responses: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def weight_boundaries(self) -> dict[str, str]:
+        """Calibration boundary WEIGHT(...) of each STOKESWT value."""
+        return {w.stokeswt: w.boundary for w in self.weightings.values()}
+
+    def weighting(self, name: str) -> Weighting:
+        """Weighting by name (any case).
+
+        Raises
+        ------
+        MissionError
+            If the mission has no such weighting; the message names those it has.
+        """
+        key = name.strip().lower()
+        if key not in self.weightings:
+            known = ", ".join(self.weightings) or "none: its events carry no Stokes parameters"
+            raise MissionError(
+                f"{self.title} has no weighting {name!r} (it has {known})",
+                cure=suggest(key, self.weightings) or None,
+            )
+        return self.weightings[key]
+
+    def load(self, what: str) -> Callable[..., Any]:
+        """Function behind `simulator` or `nominal_responses`, imported now.
+
+        Raises
+        ------
+        MissionError
+            If the mission does not offer it.
+        """
+        target = getattr(self, what)
+        if target is None:
+            raise MissionError(f"{self.title} has no {what.replace('_', ' ')} in this version of Wolter")
+        module, _, name = target.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+
+GENERIC = Mission(
+    name="generic",
+    title="a telescope without a plug-in",
+    telescop=(),
+    notes=(
+        "No mission plug-in: columns and energies are taken from the OGIP keywords and the response files.",
+    ),
+)
+
+
+@cache
+def missions() -> Mapping[str, Mission]:
+    """All installed missions by name, in alphabetical order.
+
+    Raises
+    ------
+    MissionError
+        If a plug-in cannot be imported or is not a `Mission`.
+    """
+    from importlib.metadata import entry_points
+
+    found: dict[str, Mission] = {}
+    for entry in sorted(entry_points(group="wolter.missions"), key=lambda e: e.name):
+        try:
+            mission = entry.load()
+        except Exception as exc:
+            raise MissionError(
+                f"the mission plug-in {entry.name!r} ({entry.value}) cannot be imported: {exc}",
+                cure="Reinstall or remove the package that provides it.",
+            ) from exc
+        if not isinstance(mission, Mission):
+            raise MissionError(
+                f"the mission plug-in {entry.name!r} is a {type(mission).__name__}, not a Mission"
+            )
+        found[mission.name] = mission
+    return MappingProxyType(found)
+
+
+def get_mission(name: str) -> Mission:
+    """Mission by its name or by a value of TELESCOP.
+
+    Raises
+    ------
+    MissionError
+        If there is no such mission; use `mission_of` where unknown telescopes are welcome.
+    """
+    key = name.strip().upper()
+    for mission in missions().values():
+        if key == mission.name.upper() or key in mission.telescop:
+            return mission
+    raise MissionError(
+        f"no mission {name!r} is installed (installed: {', '.join(missions()) or 'none'})",
+        cure=suggest(name, missions()) or None,
+    )
+
+
+def mission_of(header: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> Mission:
+    """Mission of a file, by TELESCOP of its header(s); `GENERIC` for telescopes without a plug-in.
+
+    Parameters
+    ----------
+    header : mapping or iterable of mappings
+        Header(s) of the file, most telling first.
+    """
+    headers = [header] if isinstance(header, Mapping) or hasattr(header, "get") else list(header)
+    for one in headers:
+        telescop = str(one.get("TELESCOP", "") or "").strip().upper()  # type: ignore[union-attr]
+        if not telescop:
+            continue
+        for mission in missions().values():
+            if telescop in mission.telescop:
+                return mission
+        return GENERIC
+    return GENERIC

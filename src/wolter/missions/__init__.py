@@ -1,0 +1,1 @@
+"""Concrete missions, one folder each, registered under the entry-point group ``wolter.missions``."""
