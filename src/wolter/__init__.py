@@ -12,7 +12,7 @@ from wolter._version import __version__
 from wolter.errors import WolterError, WolterWarning
 
 if TYPE_CHECKING:
-    from wolter import fits, plot
+    from wolter import fits, plot, report
     from wolter.data import ARF, RMF, EventList, Image, LightCurve, Spectrum, SpectrumSet, find_responses
     from wolter.fit import Fit, Grid, predict_mdp
     from wolter.gti import GTI
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     )
     from wolter.models import Model, Settings
     from wolter.observation import Observation
-    from wolter.report import report
-    from wolter.simulate import simulate
+    from wolter.simulate import simulate_observation
     from wolter.sky import annulus, box, circle, ellipse, parse_regions, polygon, read_regions
 
 _EXPORTS: dict[str, str] = {
@@ -56,13 +55,47 @@ _EXPORTS: dict[str, str] = {
     "polygon": "wolter.sky",
     "predict_mdp": "wolter.fit",
     "read_regions": "wolter.sky",
-    "report": "wolter.report",
-    "simulate": "wolter.simulate",
+    "simulate_observation": "wolter.simulate",
     "sky_image": "wolter.makers",
 }
-_MODULES = ("fits", "plot")
+_MODULES = ("fits", "plot", "report")
 
-__all__ = ["WolterError", "WolterWarning", "__version__", *sorted(_EXPORTS), *_MODULES]
+__all__ = [
+    "ARF",
+    "EventList",
+    "Fit",
+    "GTI",
+    "Grid",
+    "Image",
+    "LightCurve",
+    "Model",
+    "Observation",
+    "RMF",
+    "Settings",
+    "Spectrum",
+    "SpectrumSet",
+    "WolterError",
+    "WolterWarning",
+    "__version__",
+    "annulus",
+    "box",
+    "circle",
+    "ellipse",
+    "extract_spectrum",
+    "extract_stokes",
+    "find_responses",
+    "fits",
+    "light_curve",
+    "parse_regions",
+    "plot",
+    "polarisation_cube",
+    "polygon",
+    "predict_mdp",
+    "read_regions",
+    "report",
+    "simulate_observation",
+    "sky_image",
+]
 
 
 def __getattr__(name: str) -> Any:
