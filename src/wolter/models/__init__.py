@@ -1,0 +1,61 @@
+"""Spectral components, model expressions, parameters.
+
+The public names load their modules on first use: ``import wolter.models`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wolter.models.catalogue import list_components
+    from wolter.models.compiled import CompiledModel
+    from wolter.models.definitions import ComponentDef, Context, ParameterDef
+    from wolter.models.grammar import parse_expression
+    from wolter.models.model import Model
+    from wolter.models.parameter import Parameter
+    from wolter.models.registry import component, get_component, register
+    from wolter.models.settings import Settings
+
+_EXPORTS: dict[str, str] = {
+    "CompiledModel": "compiled",
+    "ComponentDef": "definitions",
+    "Context": "definitions",
+    "Model": "model",
+    "Parameter": "parameter",
+    "ParameterDef": "definitions",
+    "Settings": "settings",
+    "component": "registry",
+    "get_component": "registry",
+    "list_components": "catalogue",
+    "parse_expression": "grammar",
+    "register": "registry",
+}
+
+__all__ = [
+    "CompiledModel",
+    "ComponentDef",
+    "Context",
+    "Model",
+    "Parameter",
+    "ParameterDef",
+    "Settings",
+    "component",
+    "get_component",
+    "list_components",
+    "parse_expression",
+    "register",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'wolter.models' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"wolter.models.{_EXPORTS[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,87 @@
+"""What a model depends on beside its parameters: abundances, cross-sections, cosmology, AtomDB version.
+
+Nothing here is global: settings belong to a `Model` and are saved with every result.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from wolter.errors import ModelError, suggest
+
+__all__ = ["ABUNDANCE_TABLES", "CROSS_SECTIONS", "Settings"]
+
+ABUNDANCE_TABLES: dict[str, str] = {
+    "angr": "Anders & Grevesse 1989",
+    "aneb": "Anders & Ebihara 1982",
+    "aspl": "Asplund et al. 2009",
+    "felc": "Feldman et al. 1992, coronal",
+    "feld": "Feldman 1992",
+    "grsa": "Grevesse & Sauval 1998",
+    "lodd": "Lodders 2003",
+    "lpgp": "Lodders, Palme & Gail 2009, photospheric",
+    "lpgs": "Lodders, Palme & Gail 2009, proto-solar",
+    "wilm": "Wilms, Allen & McCray 2000",
+}
+"""Names of XSPEC's abundance tables and their sources."""
+
+CROSS_SECTIONS: dict[str, str] = {
+    "vern": "Verner et al. 1996",
+    "bcmc": "Balucinska-Church & McCammon 1992 with Yan et al. 1998 helium",
+    "obcm": "Balucinska-Church & McCammon 1992",
+}
+"""Names of XSPEC's photoelectric cross-section sets and their sources."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Physical settings of a model; the defaults are those of a fresh XSPEC session.
+
+    Parameters
+    ----------
+    abund : str
+        Abundance table, one of `ABUNDANCE_TABLES` (case is ignored).
+    xsect : str
+        Photoelectric cross-sections, one of `CROSS_SECTIONS`.
+    cosmo : tuple of float
+        H0 in km/s/Mpc, q0, and the cosmological constant Lambda0. As in XSPEC, a non-zero Lambda0 means a flat
+        universe and q0 is then ignored.
+    atomdb : str
+        AtomDB version used by plasma emission.
+
+    Raises
+    ------
+    ModelError
+        For an unknown table or an impossible cosmology.
+    """
+
+    abund: str = "angr"
+    xsect: str = "vern"
+    cosmo: tuple[float, float, float] = (70.0, 0.0, 0.73)
+    atomdb: str = "3.1.2"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "abund", _known("abundance table", self.abund, ABUNDANCE_TABLES))
+        object.__setattr__(self, "xsect", _known("cross-section set", self.xsect, CROSS_SECTIONS))
+        try:
+            h0, q0, lambda0 = (float(v) for v in self.cosmo)
+        except (TypeError, ValueError) as exc:
+            raise ModelError(
+                f"cosmology {self.cosmo!r} is not three numbers", cure="Give (H0, q0, Lambda0), e.g. (70, 0, 0.73)."
+            ) from exc
+        if not (h0 > 0 and math.isfinite(h0) and math.isfinite(q0) and math.isfinite(lambda0)):
+            raise ModelError(f"cosmology {self.cosmo!r} is not possible", cure="H0 must be positive, all three finite.")
+        object.__setattr__(self, "cosmo", (h0, q0, lambda0))
+
+    def to_dict(self) -> dict[str, object]:
+        """JSON-ready mapping of all settings."""
+        return {"abund": self.abund, "xsect": self.xsect, "cosmo": list(self.cosmo), "atomdb": self.atomdb}
+
+
+def _known(what: str, name: str, table: dict[str, str]) -> str:
+    key = str(name).strip().lower()
+    if key not in table:
+        cure = suggest(key, table) or ""
+        raise ModelError(f"unknown {what} {name!r}", cure=f"{cure} Known are {', '.join(table)}.".strip())
+    return key
