@@ -48,9 +48,7 @@ def classify(path: Path, headers: list[Mapping[str, Any]]) -> FileRole | None:
         number = header.get("FILE_VER", header.get("VERSION"))
         version = int(number) if str(number).strip().isdigit() else None
         if name == "EVENTS":
-            level = {"LV1": "1", "LV2": "2", "1": "1", "2": "2"}.get(
-                level, "2" if "Q" in _columns(header) else "1"
-            )
+            level = {"LV1": "1", "LV2": "2", "1": "1", "2": "2"}.get(level, "2" if "Q" in _columns(header) else "1")
             return FileRole(path, f"events_l{level}", detector, level, version)
         if name in ("ATTITUDE", "ATT", "HK_ATT"):
             return FileRole(path, "attitude", detector, level or None, version)
