@@ -99,7 +99,7 @@ def par(
 
 
 def scale_par(name: str, unit: str, default: float, lo: float, hi: float) -> ParameterDef:
-    """Scale parameter (``*`` in model.dat): set by the user, never fitted. XSPEC gives no limits, lo and hi are ours."""
+    """Scale parameter (``*`` in model.dat): set by the user, never fitted; the limits are ours, XSPEC has none."""
     return ParameterDef(name, unit, default, 0.0, lo, lo, hi, hi, frozen=True, kind="scale")
 
 
