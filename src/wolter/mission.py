@@ -204,9 +204,7 @@ GENERIC = Mission(
     name="generic",
     title="a telescope without a plug-in",
     telescop=(),
-    notes=(
-        "No mission plug-in: columns and energies are taken from the OGIP keywords and the response files.",
-    ),
+    notes=("No mission plug-in: columns and energies are taken from the OGIP keywords and the response files.",),
 )
 
 
@@ -231,9 +229,7 @@ def missions() -> Mapping[str, Mission]:
                 cure="Reinstall or remove the package that provides it.",
             ) from exc
         if not isinstance(mission, Mission):
-            raise MissionError(
-                f"the mission plug-in {entry.name!r} is a {type(mission).__name__}, not a Mission"
-            )
+            raise MissionError(f"the mission plug-in {entry.name!r} is a {type(mission).__name__}, not a Mission")
         found[mission.name] = mission
     return MappingProxyType(found)
 

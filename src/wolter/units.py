@@ -64,15 +64,14 @@ def to_value(value: Any, unit: str, name: str = "value", *, equivalencies: Any =
 
 def to_kev(value: Any, name: str = "energy") -> Any:
     """Energy in keV; wavelengths and frequencies are converted too."""
-    if is_quantity(value) and value.unit.physical_type not in (
-        "energy",
-        "energy/torque/work",
-        "energy/work/torque",
-    ):
+    try:
+        return to_value(value, "keV", name)
+    except UnitError:
+        if not is_quantity(value):
+            raise
         from astropy import units as u
 
         return to_value(value, "keV", name, equivalencies=u.spectral())
-    return to_value(value, "keV", name)
 
 
 def to_range_kev(value: Any, name: str = "energy") -> tuple[float, float]:

@@ -10,7 +10,7 @@ Effective area of one telescope = mirror module x ultraviolet filter x entrance 
 - mirror module: 163 cm2 at 2.3 keV and about 192 cm2 from 3 to 6 keV, falling through the iridium reflectivity cut-off
   above (Weisskopf et al. 2022, JATIS 8, 026002, mirror-module table and figure; Ramsey et al. 2022, JATIS 8, 024003);
 - filter: 1.06 um of Lexan with 50 nm of aluminium; window: 50 um of beryllium with 53 nm of aluminium; gas: 10 mm of
-  dimethyl ether at 0.8 bar and 20 C (Soffitta et al. 2021, AJ 162, 208; Baldini et al. 2021, Astropart. Phys. 133, 102628);
+  dimethyl ether at 0.8 bar and 20 C (Soffitta et al. 2021, AJ 162, 208; Baldini et al. 2021, APh 133, 102628);
 - mass attenuation coefficients: Hubbell & Seltzer, NIST Standard Reference Database 126.
 
 Energy resolution: 0.57 keV FWHM at 2 keV, proportional to the square root of energy; modulation factor: 0.15 at 2 keV
@@ -19,8 +19,8 @@ event: 1.1 ms (Baldini et al. 2021).
 
 Weights: the ellipticity weights of real events scatter around a mean; the nominal ones follow a beta distribution with
 mean 1/2 and <w^2>/<w>^2 = 1.19, the ratio of raw to effective counts of a real bright blazar observation. The
-modulation of an event is proportional to its weight, which makes the weighted analysis worth while as in Di Marco et al.
-2022 (AJ 163, 170). From <w> and <w^2> the responses of the three weightings follow: SIMPLE area = A <w>, NEFF area =
+modulation of an event is proportional to its weight, which makes the weighted analysis worth while (Di Marco et al. 2022,
+AJ 163, 170). From <w> and <w^2> the responses of the three weightings follow: SIMPLE area = A <w>, NEFF area =
 A <w>^2/<w^2>, and the weighted modulation factor = mu <w^2>/<w>^2.
 """
 

@@ -1,0 +1,186 @@
+"""What the verbs share: option types, JSON output, messages."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = [
+    "AXIS",
+    "ENERGY_RANGE",
+    "emit",
+    "example",
+    "json_option",
+    "jsonable",
+    "kev",
+    "note",
+    "output_folder",
+    "overwrite_option",
+    "polite_warnings",
+    "save_figure",
+    "write_json",
+]
+
+
+def note(message: str) -> None:
+    """Message for the person, on stderr."""
+    click.echo(message, err=True)
+
+
+def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--json``."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print the result as one JSON object on stdout, logs on stderr."
+    )(function)
+
+
+def overwrite_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--overwrite``."""
+    return click.option("--overwrite", is_flag=True, help="Replace existing files.")(function)
+
+
+def example(*lines: str) -> str:
+    """Epilogue of a command's help with an example."""
+    return "\b\nExample:\n" + "\n".join("  " + line for line in lines)
+
+
+def jsonable(value: Any) -> Any:
+    """A value as JSON knows it: arrays become lists, NaN and infinities null, paths text."""
+    if isinstance(value, dict):
+        return {str(k): jsonable(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [jsonable(v) for v in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "tolist"):
+        return jsonable(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def emit(result: dict[str, Any], as_json: bool, text: Callable[[], str] | str) -> None:
+    """Print the result: JSON for machines, otherwise the text for people."""
+    click.echo(json.dumps(jsonable(result)) if as_json else (text if isinstance(text, str) else text()))
+
+
+def write_json(path: str | Path, result: dict[str, Any], *, overwrite: bool) -> None:
+    """Write a result as JSON, atomically."""
+    from wolter.fits import atomic_path
+
+    with atomic_path(path, overwrite=overwrite) as temporary:
+        Path(temporary).write_text(json.dumps(jsonable(result), indent=1) + "\n", encoding="utf-8")
+
+
+def save_figure(figure: Any, path: str | Path, *, overwrite: bool) -> None:
+    """Write a figure, atomically; the ending of the name says how."""
+    from wolter.plot import save
+
+    save(figure, path, overwrite=overwrite)
+
+
+def output_folder(path: str | Path) -> Path:
+    """Folder for products, made if need be.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be made or written to.
+    """
+    from wolter.errors import OutputError
+
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise OutputError(f"the folder cannot be made: {exc.strerror}", file=folder) from exc
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError("the folder is not writable", file=folder, cure="Choose another with --output.")
+    return folder
+
+
+class _EnergyRange(click.ParamType):
+    """``lo:hi`` in keV."""
+
+    name = "lo:hi"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, float]:
+        if isinstance(value, tuple):
+            return value  # type: ignore[return-value]
+        try:
+            lo, hi = (float(part) for part in str(value).split(":"))
+        except ValueError:
+            self.fail(f"{value!r} is not a range of energies in keV such as 2:8", param, ctx)
+        if not lo < hi:
+            self.fail(f"{value!r} is empty: the first energy must be the lower one", param, ctx)
+        return lo, hi
+
+
+class _Axis(click.ParamType):
+    """``name=lo:hi:n``."""
+
+    name = "par=lo:hi:n"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, tuple[float, float, int]]:
+        if isinstance(value, tuple):
+            return value  # type: ignore[return-value]
+        try:
+            name, _, numbers = str(value).partition("=")
+            lo, hi, n = numbers.split(":")
+            axis = (float(lo), float(hi), int(n))
+        except ValueError:
+            self.fail(f"{value!r} is not an axis such as polconst.A=0:0.21:42 (42 points)", param, ctx)
+        if not name or axis[2] < 2:
+            self.fail(f"{value!r}: an axis needs a parameter and at least two points", param, ctx)
+        return name, axis
+
+
+ENERGY_RANGE = _EnergyRange()
+AXIS = _Axis()
+
+
+class _KeV:
+    """An energy in keV, behaving as a Quantity where Wolter asks for one, without importing astropy."""
+
+    unit = "keV"
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def to_value(self, unit: str, equivalencies: Any = None) -> float:
+        if unit != "keV":
+            raise ValueError(unit)
+        return self.value
+
+
+def kev(value: float) -> Any:
+    """Energy in keV, accepted wherever a Quantity is."""
+    return _KeV(value)
+
+
+@contextmanager
+def polite_warnings() -> Iterator[list[str]]:
+    """Collect Wolter's warnings and print each once on stderr, as sentences instead of source lines."""
+    seen: list[str] = []
+
+    def show(message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None) -> None:
+        text = str(message)
+        if text not in seen:
+            seen.append(text)
+            print(f"wolter: note: {text}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        from wolter.errors import WolterWarning
+
+        warnings.simplefilter("always", WolterWarning)
+        warnings.showwarning = show
+        yield seen
