@@ -19,7 +19,7 @@ event: 1.1 ms (Baldini et al. 2021).
 
 Weights: the ellipticity weights of real events scatter around a mean; the nominal ones follow a beta distribution with
 mean 1/2 and <w^2>/<w>^2 = 1.19, the ratio of raw to effective counts of a real bright blazar observation. The
-modulation of an event is proportional to its weight, which makes the weighted analysis worth while (Di Marco et al. 2022,
+modulation of an event is proportional to its weight, which makes the weighted analysis useful (Di Marco et al. 2022,
 AJ 163, 170). From <w> and <w^2> the responses of the three weightings follow: SIMPLE area = A <w>, NEFF area =
 A <w>^2/<w^2>, and the weighted modulation factor = mu <w^2>/<w>^2.
 """

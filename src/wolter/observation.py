@@ -1,0 +1,359 @@
+"""An observation: the files of one ObsID by role, and the verbs that make its products."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wolter import fits
+from wolter.errors import DataError, FitsError, MissionError, ResponseError, suggest
+from wolter.mission import FileRole, Mission, mission_of
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from wolter.data import EventList, Image, LightCurve, Spectrum, SpectrumSet
+    from wolter.makers import PolarisationCube
+    from wolter.sky import RegionSet
+
+__all__ = ["Observation"]
+
+_ENDINGS = (".fits", ".fit", ".evt", ".pha", ".pi", ".img", ".lc", ".arf", ".rmf", ".mrf", ".hk", ".cat", ".ds")
+_PACKED = ("", ".gz", ".xz")
+
+
+class Observation:
+    """The files of one observation, sorted by what their headers say.
+
+    Parameters
+    ----------
+    path : path-like
+        Folder of the observation; searched with all its subfolders. One event file is accepted too.
+    mission : Mission, optional
+        Overrules the mission found in the headers.
+
+    Attributes
+    ----------
+    path : Path
+    mission : Mission
+        By TELESCOP of the files.
+    obsid : str
+        By OBS_ID of the files, else the folder's name.
+    files : tuple of FileRole
+        Files with a known role.
+
+    Raises
+    ------
+    MissionError
+        If the folder is missing, or holds no file of any mission.
+    FitsError
+        If a file that looks like FITS cannot be read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, mission: Mission | None = None) -> None:
+        self.path = Path(path)
+        if not self.path.exists():
+            raise MissionError("no such file or folder", file=self.path)
+        headers = {file: _first_headers(file) for file in _candidates(self.path)}
+        if mission is None:
+            found = {m.name: m for h in headers.values() if (m := mission_of(h)).telescop}
+            if len(found) > 1:
+                raise MissionError(
+                    f"the folder mixes files of {' and '.join(m.title for m in found.values())}",
+                    file=self.path,
+                    cure="Name the folder of one observation, or say which mission is meant with mission=.",
+                )
+            mission = next(iter(found.values())) if found else mission_of({})
+        self.mission = mission
+        roles = ((file, mission.classify(file, h)) for file, h in headers.items())
+        self.files: tuple[FileRole, ...] = tuple(role for _, role in roles if role is not None)
+        if not self.files:
+            raise MissionError(
+                f"none of {len(headers)} FITS files has a role in an observation",
+                file=self.path,
+                cure="Name the observation's folder, the one that holds its event files.",
+            )
+        self.obsid = self._obsid([h for file, h in headers.items() if any(r.path == file for r in self.files)])
+
+    def __repr__(self) -> str:
+        kinds: dict[str, int] = {}
+        for file in self.files:
+            kinds[file.role] = kinds.get(file.role, 0) + 1
+        held = ", ".join(f"{n} {role}" for role, n in sorted(kinds.items()))
+        return f"<Observation {self.obsid} of {self.mission.title}: {held}>"
+
+    def _obsid(self, headers: list[list[fits.Header]]) -> str:
+        ids = {str(h.get("OBS_ID", "")).strip() for group in headers for h in group} - {""}
+        if len(ids) > 1:
+            raise MissionError(
+                f"the folder holds several observations: {', '.join(sorted(ids))}",
+                file=self.path,
+                cure="Name the folder of one of them.",
+            )
+        return ids.pop() if ids else (self.path if self.path.is_dir() else self.path.parent).resolve().name
+
+    @cached_property
+    def events(self) -> Mapping[str, EventList]:
+        """Event lists of the highest level, by detector in the mission's order.
+
+        Raises
+        ------
+        MissionError
+            If there is none, or two of equal standing for one detector.
+        """
+        from wolter.data import EventList
+
+        best: dict[str, FileRole] = {}
+        for file in self.files:
+            if not file.role.startswith("events"):
+                continue
+            name = file.detector or "events"
+            rival = best.get(name)
+            if rival is None or _rank(file) > _rank(rival):
+                best[name] = file
+            elif _rank(file) == _rank(rival):
+                raise MissionError(
+                    f"two event files of {name} have the same level and version: {rival.path.name} and {file.path.name}",
+                    file=self.path,
+                    cure="Move one of them away.",
+                )
+        if not best:
+            raise MissionError("the observation holds no event file", file=self.path)
+        order = {d: i for i, d in enumerate(self.mission.detectors)}
+        return {d: EventList.read(best[d].path) for d in sorted(best, key=lambda d: (order.get(d, len(order)), d))}
+
+    def _chosen(self, detectors: Sequence[str] | None) -> dict[str, EventList]:
+        events = dict(self.events)
+        if detectors is None:
+            return events
+        for name in detectors:
+            if name not in events:
+                raise MissionError(
+                    f"the observation has no detector {name!r} (it has {', '.join(events)})",
+                    file=self.path,
+                    cure=suggest(name, events) or None,
+                )
+        return {name: events[name] for name in detectors}
+
+    def spectra(
+        self,
+        source: RegionSet | None = None,
+        background: RegionSet | None = None,
+        *,
+        stokes: str | None = None,
+        responses: str | os.PathLike[str] | Mapping[str, Mapping[str, Any]] | None = None,
+        detectors: Sequence[str] | None = None,
+        output: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        executor: Executor | None = None,
+        **selection: Any,
+    ) -> SpectrumSet:
+        """Source (and background) spectra of every detector, with responses attached.
+
+        Parameters
+        ----------
+        source, background : RegionSet, optional
+            Where the events are taken from; without a source region the whole field.
+        stokes : str, optional
+            Weighting of polarimetric spectra ("neff", "simple", "unweighted" where the mission knows them): I, Q and U
+            are made. Without it one spectrum of counts per detector.
+        responses : path-like or mapping, optional
+            Folder to search for responses (by header), or ``{detector: {"rmf": path, "arf": path, "mrf": path}}``.
+            Without it the spectra carry no response.
+        detectors : sequence of str, optional
+            Only these detectors.
+        output : path-like, optional
+            Folder in which the spectra are written, with BACKFILE, RESPFILE and ANCRFILE set.
+        overwrite : bool
+            Whether existing files may be replaced.
+        executor : concurrent.futures.Executor, optional
+            Runs the detectors in parallel.
+        **selection
+            Further selections (``gti=``, ``time=``, ``expression=``), as for `EventList.select`.
+
+        Returns
+        -------
+        SpectrumSet
+            One data group per detector; I, Q, U in this order within it.
+        """
+        from wolter.data import SpectrumSet
+
+        chosen = self._chosen(detectors)
+        jobs = [(events, source, background, stokes, selection) for events in chosen.values()]
+        made = list((executor.map if executor else map)(_make_spectra, jobs))
+        spectra: list[Spectrum] = []
+        groups: list[int] = []
+        for number, (detector, pairs) in enumerate(zip(chosen, made, strict=True), start=1):
+            files = self._responses(detector, pairs[0][0], stokes, responses)
+            for spectrum, back in pairs:
+                _attach(spectrum, back, files)
+                spectra.append(spectrum)
+                groups.append(number)
+        result = SpectrumSet(spectra, groups=groups)
+        if output is not None:
+            _write_spectra(self, result, Path(output), overwrite=overwrite)
+        return result
+
+    def _responses(self, detector: str, spectrum: Spectrum, stokes: str | None, responses: Any) -> dict[str, Any]:
+        """Response files of one detector: given ones, or found in a folder."""
+        if responses is None:
+            return {}
+        if isinstance(responses, Mapping):
+            by_upper = {str(k).upper(): v for k, v in responses.items()}
+            if detector.upper() not in by_upper:
+                raise ResponseError(
+                    f"no responses are given for detector {detector} (given: {', '.join(map(str, responses))})",
+                    cure=f"Add an entry {detector!r}: {{'rmf': ..., 'arf': ...}}.",
+                )
+            return dict(by_upper[detector.upper()])
+        from wolter.data import find_responses
+
+        found = find_responses(
+            responses, spectrum, weight_boundaries=self.mission.weight_boundaries, modulation=stokes is not None
+        )
+        return {"rmf": found.rmf, "arf": found.arf, "mrf": found.mrf}
+
+    def image(self, *, binning: int = 1, detectors: Sequence[str] | None = None, **selection: Any) -> dict[str, Image]:
+        """Sky image of each detector; see `wolter.makers.sky_image`."""
+        from wolter.makers import sky_image
+
+        return {
+            name: sky_image(events.select(**selection) if selection else events, binning=binning)
+            for name, events in self._chosen(detectors).items()
+        }
+
+    def light_curve(
+        self, binsize: Any, source: RegionSet | None = None, *, detectors: Sequence[str] | None = None, **selection: Any
+    ) -> dict[str, LightCurve]:
+        """Light curve of each detector; see `wolter.makers.light_curve`."""
+        from wolter.makers import light_curve
+
+        return {
+            name: light_curve(events.select(region=source, **selection), binsize)
+            for name, events in self._chosen(detectors).items()
+        }
+
+    def polarisation_cube(
+        self,
+        source: RegionSet | None,
+        background: RegionSet | None = None,
+        *,
+        energy: Any,
+        responses: str | os.PathLike[str] | Mapping[str, Mapping[str, Any]],
+        weighting: str | None = None,
+        detectors: Sequence[str] | None = None,
+        **selection: Any,
+    ) -> PolarisationCube:
+        """Event-based polarisation of all detectors together; see `wolter.makers.polarisation_cube`.
+
+        Parameters
+        ----------
+        source, background : RegionSet
+            Where the events are taken from; the background is subtracted by area.
+        energy : Quantity
+            Edges of the energy bins.
+        responses : path-like or mapping
+            As for `spectra`; the ratio of MRF and ARF is the modulation factor.
+        weighting : str, optional
+            By default the mission's recommended one.
+        """
+        from wolter.data import ARF
+        from wolter.makers import extract_spectrum, polarisation_cube
+
+        kind = self.mission.weighting(weighting or self.mission.default_weighting or "unweighted")
+        lists, backs, modulation = [], [], []
+        for name, events in self._chosen(detectors).items():
+            lists.append(events.select(region=source, **selection))
+            backs.append(None if background is None else events.select(region=background, **selection))
+            probe = extract_spectrum(events.select(region=source))
+            probe.header["STOKESWT"] = kind.stokeswt
+            files = self._responses(name, probe, kind.name, responses)
+            modulation.append((ARF.read(files["mrf"]), ARF.read(files["arf"])))
+        return polarisation_cube(
+            lists,
+            energy,
+            modulation,
+            weights=kind.name != "unweighted",
+            background=None if background is None else backs,
+        )
+
+
+def _candidates(path: Path) -> list[Path]:
+    """Files that may be FITS, by their endings."""
+    if path.is_file():
+        return [path]
+    endings = tuple(e + p for e in _ENDINGS for p in _PACKED)
+    return sorted(f for f in path.rglob("*") if f.is_file() and f.name.lower().endswith(endings))
+
+
+def _first_headers(path: Path, number: int = 3) -> list[fits.Header]:
+    """Headers of the first HDUs, read without the data behind the last of them."""
+    with fits.open(path) as file:
+        headers = []
+        for index in range(number):
+            try:
+                hdu = file[index]
+            except FitsError:
+                if index == 0:
+                    raise
+                break
+            headers.append(hdu.header)
+            if str(hdu.header.get("EXTNAME", "")).strip().upper() == "EVENTS":
+                break
+        return headers
+
+
+def _rank(file: FileRole) -> tuple[str, int]:
+    return file.level or "", file.version or 0
+
+
+def _make_spectra(job: tuple[Any, ...]) -> list[tuple[Spectrum, Spectrum | None]]:
+    """Source and background spectra of one detector: one pair, or three for I, Q, U."""
+    from wolter.makers import extract_spectrum, extract_stokes
+
+    events, source, background, stokes, selection = job
+    inside = events.select(region=source, **selection)
+    outside = None if background is None else events.select(region=background, **selection)
+    if stokes is None:
+        return [(extract_spectrum(inside), None if outside is None else extract_spectrum(outside))]
+    made = extract_stokes(inside, weighting=stokes)
+    if outside is None:
+        return [(s, None) for s in (made.i, made.q, made.u)]
+    back = extract_stokes(outside, weighting=stokes)
+    return [(made.i, back.i), (made.q, back.q), (made.u, back.u)]
+
+
+def _attach(spectrum: Spectrum, background: Spectrum | None, files: Mapping[str, Any]) -> None:
+    """Attach background and responses to a spectrum and check that they belong together."""
+    from wolter.data import ARF, RMF, check_responses
+
+    spectrum.background = background
+    if not files:
+        return
+    area = files["arf"] if spectrum.stokes in (None, 0) else files.get("mrf")
+    if area is None:
+        raise ResponseError(
+            f"a Stokes {'IQU'[spectrum.stokes or 0]} spectrum needs a modulation response (mrf) and none is given",
+            cure="Add 'mrf': path to the responses.",
+        )
+    spectrum.rmf, spectrum.arf = RMF.read(files["rmf"]), ARF.read(area)
+    spectrum.respfile, spectrum.ancrfile = str(files["rmf"]), str(area)
+    check_responses(spectrum)
+
+
+def _write_spectra(observation: Observation, spectra: SpectrumSet, folder: Path, *, overwrite: bool) -> None:
+    """Write source and background spectra, named as in the mission's tutorial: ``<mission>_<det>_src_I.pha``."""
+    detectors = list(observation.events)
+    for spectrum in spectra:
+        detector = (spectrum.detnam or "").strip()
+        number = detectors.index(detector) + 1 if detector in detectors else detector.lower()
+        letter = "" if spectrum.stokes is None else "IQU"[spectrum.stokes]
+        stem = f"{observation.mission.name}_det{number}" if observation.mission.telescop else f"det{number}"
+        if spectrum.background is not None:
+            name = f"{stem}_bck_{letter}.pha"
+            spectrum.background.write(folder / name, overwrite=overwrite)
+            spectrum.backfile = name
+        spectrum.write(folder / f"{stem}_src_{letter}.pha", overwrite=overwrite)
