@@ -1,0 +1,92 @@
+"""`wolter simulate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from wolter.cli._common import emit, example, json_option, note, output_folder, overwrite_option, polite_warnings
+
+__all__ = ["command"]
+
+
+@click.command(
+    "simulate",
+    epilog=example(
+        "wolter simulate --model 'polconst*tbabs*powerlaw' --set polconst.A=0.1 --set polconst.psi=30 \\",
+        "    --set powerlaw.norm=0.1 --position '16:53:51.766 +39:45:44.41' --exposure 1e5 --output sim",
+    ),
+)
+@click.option("--mission", default="ixpe", show_default=True, help="Mission to simulate.")
+@click.option("--model", required=True, metavar="EXPR", help="Spectrum and polarisation, in XSPEC's notation.")
+@click.option("--set", "set_", multiple=True, metavar="PAR=VALUE", help="Value of a parameter.")
+@click.option("--abund", metavar="TABLE", help="Abundance table.")
+@click.option("--position", required=True, help="Right ascension and declination, 'hh:mm:ss dd:mm:ss'.")
+@click.option("--exposure", required=True, type=click.FloatRange(0, min_open=True), help="Good time (s).")
+@click.option("--output", required=True, type=click.Path(), help="Folder in which the observation is made.")
+@click.option("--obsid", default="99000101", show_default=True, help="Identifier of the observation.")
+@click.option("--object", "object_name", default="SIMULATED", show_default=True, help="Name of the target.")
+@click.option("--background-rate", type=click.FloatRange(0), help="Instrumental background, counts/s/arcmin2.")
+@click.option("--responses", type=click.Path(exists=True), help="Folder with response files; nominal ones otherwise.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same files.")
+@json_option
+@overwrite_option
+def command(
+    mission: str,
+    model: str,
+    set_: tuple[str, ...],
+    abund: str | None,
+    position: str,
+    exposure: float,
+    output: str,
+    obsid: str,
+    object_name: str,
+    background_rate: float | None,
+    responses: str | None,
+    seed: int,
+    as_json: bool,
+    overwrite: bool,
+) -> None:
+    """Simulate an observation of a point source, in the layout of the mission's archive."""
+    from astropy import units as u
+
+    from wolter.cli._fit_setup import assignment
+    from wolter.models import Model, Settings
+    from wolter.simulate import simulate_observation
+
+    with polite_warnings():
+        the_model = Model(model, settings=Settings(**({"abund": abund} if abund else {})))
+        for text in set_:
+            name, value = assignment(text, "set")
+            try:
+                the_model[name] = float(value)
+            except ValueError as exc:
+                if "could not convert" not in str(exc):
+                    raise
+                raise click.UsageError(f"--set {text!r}: {value!r} is not a number") from None
+        output_folder(output)
+        folder = simulate_observation(
+            the_model,
+            mission=mission,
+            position=position,
+            exposure=exposure * u.s,
+            output=output,
+            obsid=obsid,
+            object_name=object_name,
+            background_rate=None if background_rate is None else background_rate / u.s / u.arcmin**2,
+            responses=responses,
+            seed=seed,
+            overwrite=overwrite,
+        )
+    if responses is None:
+        note("nominal responses: built from published design figures, not for science")
+    truth = json.loads((Path(output) / f"{obsid}_truth.json").read_text())
+    result = {"folder": str(folder), "responses": responses or str(Path(output) / "responses"), "truth": truth}
+    lines = [f"{folder}"]
+    lines += [
+        f"  {name}: {d['events']} events ({d['source']} of the source), live time {d['livetime']:.1f} s"
+        for name, d in truth["detectors"].items()
+    ]
+    emit(result, as_json, "\n".join(lines))
