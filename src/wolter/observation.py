@@ -30,8 +30,8 @@ class Observation:
 
     Parameters
     ----------
-    path : path-like
-        Folder of the observation; searched with all its subfolders. One event file is accepted too.
+    path : path-like or sequence of path-like
+        Folder of the observation, searched with all its subfolders; or one or several of its files.
     mission : Mission, optional
         Overrules the mission found in the headers.
 
@@ -53,11 +53,17 @@ class Observation:
         If a file that looks like FITS cannot be read.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, mission: Mission | None = None) -> None:
-        self.path = Path(path)
-        if not self.path.exists():
-            raise MissionError("no such file or folder", file=self.path)
-        headers = {file: _first_headers(file) for file in _candidates(self.path)}
+    def __init__(
+        self, path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], *, mission: Mission | None = None
+    ) -> None:
+        paths = [Path(path)] if isinstance(path, (str, os.PathLike)) else [Path(p) for p in path]
+        if not paths:
+            raise MissionError("no file or folder is given")
+        for one in paths:
+            if not one.exists():
+                raise MissionError("no such file or folder", file=one)
+        self.path = paths[0] if len(paths) == 1 else Path(os.path.commonpath([p.absolute() for p in paths]))
+        headers = {file: _first_headers(file) for one in paths for file in _candidates(one)}
         if mission is None:
             found = {m.name: m for h in headers.values() if (m := mission_of(h)).telescop}
             if len(found) > 1:

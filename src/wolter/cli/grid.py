@@ -55,7 +55,7 @@ def command(
         where = np.unravel_index(int(np.nanargmin(grid.statistic)), grid.statistic.shape)
         result = {
             "names": list(grid.names),
-            "axes": {name: axis for name, axis in zip(grid.names, grid.axes, strict=True)},
+            "axes": dict(zip(grid.names, grid.axes, strict=True)),
             "statistic": grid.statistic,
             "minimum": {
                 "statistic": lowest,
