@@ -18,7 +18,11 @@ __all__ = ["available_names", "component", "get_component", "register", "resolve
 # Module (relative to wolter.models) -> names and aliases of its components.
 _MODULES: dict[str, str] = {
     "components.constants": "constant",
-    "components.powerlaws": "powerlaw cutoffpl logpar",
+    "components.powerlaws": (
+        "powerlaw zpowerlw bknpower zbknpower bkn2pow cutoffpl zcutoffpl pegpwrlw logpar zlogpar eplogpar expdec"
+    ),
+    "components.thermal": "bbody bbodyrad zbbody bremss vbremss zbremss",
+    "components.disks": "diskbb diskpbb",
     "components.polarisation": "polconst pollin polpow",
     "absorption.components": (
         "phabs vphabs zphabs zvphabs varabs zvarabs wabs zwabs wndabs zwndabs pcfabs zpcfabs pwab "

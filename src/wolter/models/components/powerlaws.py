@@ -78,3 +78,136 @@ def log_parabola(edges: Array, alpha: Array, beta: Array, pivot: Array, redshift
         lambda log_e: np.stack([np.ones_like(log_e), log_e, log_e * log_e]),
         slope,
     )
+
+
+_REDSHIFT = par("Redshift", "", 0.0, -0.999, -0.999, 10.0, 10.0, -0.01)
+
+
+def _break(name: str, default: float) -> ParameterDef:
+    return par(name, "keV", default, 0.0, 1e-2, 1e6, 1e6, 0.01)
+
+
+@component("zpowerlw", "add", [_index(), _REDSHIFT])
+def zpowerlw(edges: Array, pars: Array, ctx: Context) -> Array:
+    """Redshifted power law [E(1 + z)]^-PhoIndex, integrated analytically."""
+    factor = np.exp(-pars[:, :1] * np.log1p(pars[:, 1:2]))
+    return factor * power_integral(edges, pars[:, 0])
+
+
+@component("zcutoffpl", "add", [_index(), _CUTOFF, _REDSHIFT])
+def zcutoffpl(edges: Array, pars: Array, ctx: Context) -> Array:
+    """Redshifted power law with an exponential cut-off in the source frame."""
+    return cutoff_power(edges, pars[:, 0], pars[:, 1], pars[:, 2])
+
+
+@component("zlogpar", "add", [_ALPHA, _BETA, _PIVOT, _REDSHIFT])
+def zlogpar(edges: Array, pars: Array, ctx: Context) -> Array:
+    """Redshifted log-parabola; the pivot is in the source frame."""
+    return log_parabola(edges, pars[:, 0], pars[:, 1], pars[:, 2], pars[:, 3])
+
+
+def broken_power(edges: Array, indices: list[Array], breaks: list[Array]) -> Array:
+    """Integral of a continuous broken power law, E^-indices[0] below the first break.
+
+    Parameters
+    ----------
+    edges : ndarray [n + 1] or [B, n + 1]
+        keV.
+    indices : list of ndarray [B]
+        One more than breaks.
+    breaks : list of ndarray [B]
+        keV. As in XSPEC, a break below an earlier one leaves no room for the index between them.
+
+    Returns
+    -------
+    ndarray [B, n]
+    """
+    edges = np.broadcast_to(edges, (len(indices[0]), edges.shape[-1]))
+    scale = np.ones((len(edges), 1))
+    out = np.zeros((len(edges), edges.shape[1] - 1))
+    lower = np.zeros((len(edges), 1))
+    for i, index in enumerate(indices):
+        upper = np.maximum(breaks[i], _SMALLEST)[:, None] if i < len(breaks) else np.full_like(lower, np.inf)
+        out += scale * power_integral(np.clip(edges, np.maximum(lower, _SMALLEST), np.maximum(lower, upper)), index)
+        if i < len(breaks):
+            scale = scale * np.exp((indices[i + 1] - index)[:, None] * np.log(upper))
+            lower = np.maximum(lower, upper)
+    return out
+
+
+_SMALLEST = 1e-30  # keV; keeps the logarithm finite when a break is at its hard limit zero
+
+
+@component("bknpower", "add", [_index("PhoIndx1"), _break("BreakE", 5.0), _index("PhoIndx2", 2.0)])
+def bknpower(edges: Array, pars: Array, ctx: Context) -> Array:
+    """Broken power law, E^-PhoIndx1 below BreakE and BreakE^(PhoIndx2 - PhoIndx1) E^-PhoIndx2 above."""
+    return broken_power(edges, [pars[:, 0], pars[:, 2]], [pars[:, 1]])
+
+
+@component("zbknpower", "add", [_index("PhoIndx1"), _break("BreakE", 5.0), _index("PhoIndx2", 2.0), _REDSHIFT])
+def zbknpower(edges: Array, pars: Array, ctx: Context) -> Array:
+    """Redshifted broken power law; the break is in the source frame."""
+    stretch = 1.0 + pars[:, 3:4]
+    return broken_power(edges * stretch, [pars[:, 0], pars[:, 2]], [pars[:, 1]]) / stretch
+
+
+@component(
+    "bkn2pow",
+    "add",
+    [
+        _index("PhoIndx1"),
+        _break("BreakE1", 5.0),
+        _index("PhoIndx2", 2.0),
+        _break("BreakE2", 10.0),
+        _index("PhoIndx3", 3.0),
+    ],
+)
+def bkn2pow(edges: Array, pars: Array, ctx: Context) -> Array:
+    """Power law with two breaks, continuous at both."""
+    return broken_power(edges, [pars[:, 0], pars[:, 2], pars[:, 4]], [pars[:, 1], pars[:, 3]])
+
+
+_PEG = (-100.0, -100.0, 1e10, 1e10, -0.01)
+# Constants of XSPEC's pegpwrlw, kept to its digits so that norms agree.
+_ERG_PER_KEV = 1.602e-9
+_PHOTONS_PER_MICROJANSKY = 1.509e-3  # photons/cm²/s per microjansky: 1e-29 erg/cm²/s/Hz over Planck's constant
+
+
+@component("pegpwrlw", "add", [_index(), par("eMin", "keV", 2.0, *_PEG), par("eMax", "keV", 10.0, *_PEG)])
+def pegpwrlw(edges: Array, pars: Array, ctx: Context) -> Array:
+    """Power law whose norm is its flux from eMin to eMax in 1e-12 erg/cm²/s.
+
+    With eMin = eMax the norm is the flux density there in microjansky, and with either of them zero or
+    negative the photons/cm²/s/keV at 1 keV (XSPEC manual, "pegpwrlw").
+    """
+    index, lo, hi = pars.T
+    plain = (lo <= 0.0) | (hi <= 0.0)
+    point = ~plain & (lo == hi)
+    safe_lo, safe_hi = np.where(plain, 1.0, lo), np.where(plain | point, np.maximum(lo, 1.0) * 2.0, hi)
+    energy = power_integral(np.stack([safe_lo, safe_hi], axis=1), index - 1.0)[:, 0]
+    norm = 1e-12 / (_ERG_PER_KEV * energy)
+    norm = np.where(point, _PHOTONS_PER_MICROJANSKY * np.exp((index - 1.0) * np.log(safe_lo)), norm)
+    return np.where(plain, 1.0, norm)[:, None] * power_integral(edges, index)
+
+
+@component("expdec", "add", [par("factor", "", 1.0, 0.0, 0.0, 100.0, 100.0, 0.01)])
+def expdec(edges: Array, pars: Array, ctx: Context) -> Array:
+    """Exponential decay exp(-factor E), integrated analytically; zero for factor zero, as in XSPEC."""
+    rate = pars[:, :1]
+    width = np.diff(edges)
+    out = np.exp(-rate * edges[:-1]) * -np.expm1(-rate * width)
+    return np.where(rate > 0.0, out / np.where(rate > 0.0, rate, 1.0), 0.0)
+
+
+@component(
+    "eplogpar",
+    "add",
+    [
+        par("Ep", "keV", 0.1, 1e-10, 1e-6, 1e2, 1e4, 0.01),
+        par("beta", "", 0.2, -4.0, -4.0, 4.0, 4.0, 0.01),
+    ],
+)
+def eplogpar(edges: Array, pars: Array, ctx: Context) -> Array:
+    """Log-parabola by its peak in E² N(E): 10^(-beta log10(E/Ep)²) / E² (Tramacere et al. 2007, A&A 467, 501)."""
+    peak, beta = pars[:, 0], pars[:, 1]
+    return log_parabola(edges, np.full_like(peak, 2.0), beta, peak, None) / (peak * peak)[:, None]

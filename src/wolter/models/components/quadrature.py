@@ -13,7 +13,14 @@ import numpy as np
 
 from wolter.models.definitions import Array
 
-__all__ = ["exponential_integral", "gauss_legendre", "power_integral"]
+__all__ = [
+    "bin_integral",
+    "edge_mean",
+    "exponential_integral",
+    "gauss_legendre",
+    "power_integral",
+    "trapezoid",
+]
 
 _SMALL_INDEX = 1e-3
 # Gauss-Legendre with m points on exp(z t), -1 <= t <= 1, is wrong by about
@@ -40,8 +47,8 @@ def power_integral(edges: Array, index: Array) -> Array:
 
     Parameters
     ----------
-    edges : ndarray [n + 1]
-        Ascending positive energies, keV.
+    edges : ndarray [n + 1] or [B, n + 1]
+        Ascending positive energies, keV, the same for all rows or not.
     index : ndarray [B]
         Photon index of each row.
 
@@ -53,20 +60,78 @@ def power_integral(edges: Array, index: Array) -> Array:
     log_e = np.log(edges)
     a = 1.0 - index[:, None]
     power = np.exp(a * log_e)
-    small = np.abs(a) < _SMALL_INDEX
+    out = power[:, 1:] - power[:, :-1]
+    small = np.abs(a[:, 0]) < _SMALL_INDEX
     if not small.any():
-        out = power[:, 1:] - power[:, :-1]
         out /= a
         return out
+    out /= np.where(small[:, None], 1.0, a)
     # Near index 1 the difference cancels; lo^a expm1(a ln(hi/lo))/a does not.
-    out = power[:, 1:] - power[:, :-1]
-    out /= np.where(small, 1.0, a)
-    rows = np.nonzero(small[:, 0])[0]
-    width = np.diff(log_e)
-    near = a[rows] * width
-    ratio = np.where(np.abs(a[rows]) < 1e-10, width, np.expm1(near) / np.where(a[rows] == 0, 1.0, a[rows]))
+    rows = np.nonzero(small)[0]
+    a = a[rows]
+    width = np.diff(np.broadcast_to(log_e, power.shape)[rows], axis=1)
+    ratio = np.where(np.abs(a) < 1e-10, width, np.expm1(a * width) / np.where(a == 0.0, 1.0, a))
     out[rows] = power[rows, :-1] * ratio
     return out
+
+
+def trapezoid(edges: Array, values: Array) -> Array:
+    """Trapezoidal integral [B, n] over each bin of values [B, n + 1] at the edges [n + 1] or [B, n + 1]."""
+    return 0.5 * (values[..., 1:] + values[..., :-1]) * np.diff(edges, axis=-1)
+
+
+def edge_mean(values: Array) -> Array:
+    """Mean [B, n] of the values [B, n + 1] at the two edges of each bin: XSPEC's average of most factors."""
+    return 0.5 * (values[:, 1:] + values[:, :-1])
+
+
+def bin_integral(edges: Array, integrand: Callable[[Array], Array], slope: Callable[[Array], Array]) -> Array:
+    """Integral over each bin by Gauss-Legendre in ln E, of an order chosen from the steepness of the integrand.
+
+    Parameters
+    ----------
+    edges : ndarray [n + 1]
+        Ascending positive energies, keV.
+    integrand : callable
+        ``integrand(log_e[m]) -> [B, m]``, E times the function at energies whose natural logarithm is given.
+    slope : callable
+        ``slope(log_e[n]) -> [n]``, an upper limit over the batch of |d ln(integrand)/d ln E|.
+
+    Returns
+    -------
+    ndarray [B, n]
+        Integrals, to about 1e-11 relative for an integrand that is locally close to an exponential of ln E.
+    """
+    log_e = np.log(edges)
+    half = 0.5 * np.diff(log_e)
+    centre = log_e[:-1] + half
+    steepness = half * np.maximum(slope(log_e[:-1]), slope(log_e[1:]))
+    top = float(steepness.max(initial=0.0))
+    for limit, order in _ORDERS:
+        if top <= limit:
+            return _gauss(centre, half, integrand, order, 1)
+    pieces: list[tuple[Array, Array]] = []
+    todo = np.ones(len(half), dtype=bool)
+    for limit, order in _ORDERS:
+        bins = np.nonzero(todo & (steepness <= limit))[0]
+        if len(bins):
+            pieces.append((bins, _gauss(centre[bins], half[bins], integrand, order, 1)))
+            todo[bins] = False
+    bins = np.nonzero(todo)[0]
+    if len(bins):
+        parts = min(int(np.ceil(top / _LAST_LIMIT)), _MAX_PARTS)
+        pieces.append((bins, _gauss(centre[bins], half[bins], integrand, _LAST_ORDER, parts)))
+    out = np.empty((len(pieces[0][1]), len(half)))
+    for bins, values in pieces:
+        out[:, bins] = values
+    return out
+
+
+def _gauss(centre: Array, half: Array, integrand: Callable[[Array], Array], order: int, parts: int) -> Array:
+    nodes, weights = gauss_legendre(order, parts)
+    at = centre + half * nodes[:, None]  # [m, n]
+    values = integrand(at.ravel())
+    return np.einsum("bmn,m->bn", values.reshape(len(values), *at.shape), weights) * half
 
 
 def exponential_integral(
@@ -75,7 +140,7 @@ def exponential_integral(
     basis: Callable[[Array], Array],
     slope: Callable[[Array], Array],
 ) -> Array:
-    """Integral over each bin of exp(sum of coefficients times basis functions), by Gauss-Legendre in ln E.
+    """Integral over each bin of exp(sum of coefficients times basis functions); see `bin_integral`.
 
     Parameters
     ----------
@@ -87,40 +152,16 @@ def exponential_integral(
         ``basis(log_e[m]) -> [K, m]``, the functions at energies whose natural logarithm is given. The integrand is
         per keV; the factor E for integration in ln E is added here.
     slope : callable
-        ``slope(log_e[n]) -> [n]``, an upper limit over the batch of |d ln(E integrand)/d ln E|; it sets the order.
+        As for `bin_integral`, of E times the function.
 
     Returns
     -------
     ndarray [B, n]
-        Integrals, to about 1e-11 relative.
     """
-    log_e = np.log(edges)
-    half = 0.5 * np.diff(log_e)
-    centre = log_e[:-1] + half
-    steepness = half * np.maximum(slope(log_e[:-1]), slope(log_e[1:]))
-    top = float(steepness.max(initial=0.0))
-    for limit, order in _ORDERS:
-        if top <= limit:
-            return _gauss(centre, half, coefficients, basis, order, 1)
-    out = np.empty((len(coefficients), len(half)))
-    todo = np.ones(len(half), dtype=bool)
-    for limit, order in _ORDERS:
-        bins = todo & (steepness <= limit)
-        if bins.any():
-            out[:, bins] = _gauss(centre[bins], half[bins], coefficients, basis, order, 1)
-            todo &= ~bins
-    if todo.any():
-        parts = min(int(np.ceil(top / _LAST_LIMIT)), _MAX_PARTS)
-        out[:, todo] = _gauss(centre[todo], half[todo], coefficients, basis, _LAST_ORDER, parts)
-    return out
 
+    def integrand(log_e: Array) -> Array:
+        exponent = coefficients @ basis(log_e)
+        exponent += log_e
+        return np.exp(exponent, out=exponent)
 
-def _gauss(
-    centre: Array, half: Array, coefficients: Array, basis: Callable[[Array], Array], order: int, parts: int
-) -> Array:
-    nodes, weights = gauss_legendre(order, parts)
-    at = centre + half * nodes[:, None]  # [m, n]
-    exponent = coefficients @ basis(at.ravel())
-    exponent += at.ravel()
-    values = np.exp(exponent, out=exponent).reshape(len(coefficients), len(nodes), len(half))
-    return np.einsum("bmn,m->bn", values, weights) * half
+    return bin_integral(edges, integrand, slope)
