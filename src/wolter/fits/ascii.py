@@ -1,0 +1,79 @@
+"""Fields of ASCII tables (XTENSION = 'TABLE').
+
+Source: FITS standard 4.0, section 7.2.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from wolter.errors import FitsError
+from wolter.fits.column import Columns, Field
+from wolter.fits.header import Header
+
+__all__ = ["ascii_fields"]
+
+_TFORM = re.compile(r"\s*([AIFED])\s*(\d+)(?:\.(\d+))?\s*\Z")
+
+
+def ascii_fields(columns: Columns, header: Header) -> list[Field]:
+    """Layout of the rows of an ASCII table.
+
+    Raises
+    ------
+    FitsError
+        A TFORM or TBCOL is not understood, or a field ends outside the row.
+    """
+    out = []
+    for i, column in enumerate(columns.all):
+        match = _TFORM.match(column.format)
+        start = column.keywords.get("TBCOL")
+        if match is None or not isinstance(start, int) or start < 1:
+            raise FitsError(
+                f"TFORM{i + 1} = {column.format!r}, TBCOL{i + 1} = {start!r} of column {column.name} "
+                "is not a format of ASCII tables",
+                file=header.file,
+                hdu=header.hdu,
+            )
+        code, width, decimals = match[1], int(match[2]), int(match[3] or 0)
+        if start - 1 + width > header["NAXIS1"]:
+            raise FitsError(f"column {column.name} ends outside the row", file=header.file, hdu=header.hdu)
+        parse = None
+        if code != "A":
+            parse = partial(_numbers, column=column, code=code, decimals=decimals, header=header)
+        out.append(Field(column, start - 1, width, "A", width, (), width=width, parse=parse))
+    return out
+
+
+def _numbers(view: np.ndarray, null: Any, *, column: Any, code: str, decimals: int, header: Header) -> np.ndarray:
+    """Numbers of a text field; blank fields are zero, as in Fortran."""
+    text = np.char.strip(np.ascontiguousarray(view).astype("S"), b" \0")
+    undefined = np.zeros(len(text), bool)
+    if isinstance(column.null, str):
+        undefined = text == column.null.strip().encode()
+    filled = np.where(undefined | (text == b""), b"0", text)
+    try:
+        if code == "I":
+            values = filled.astype(np.int64)
+        else:
+            values = np.char.replace(np.char.upper(filled), b"D", b"E").astype(np.float64)
+            if decimals:  # without a decimal point the last digits are decimals
+                plain = (np.char.find(filled, b".") < 0) & (np.char.find(np.char.upper(filled), b"E") < 0)
+                values[plain] /= 10.0**decimals
+    except ValueError as exc:
+        raise FitsError(f"column {column.name}: {exc}", file=header.file, hdu=header.hdu) from None
+    if column.scale != 1 or column.zero != 0:
+        values = values * column.scale + column.zero
+    if isinstance(null, str) and null == "mask":
+        return np.ma.MaskedArray(values, mask=undefined)
+    if undefined.any():
+        if isinstance(
+            null, str
+        ):  # the number that stands for "undefined" is text here: NaN, as in any column of floats
+            values = values.astype(np.float64)
+        values[undefined] = np.nan if isinstance(null, str) else null
+    return values
