@@ -51,29 +51,35 @@ def ascii_fields(columns: Columns, header: Header) -> list[Field]:
 
 def _numbers(view: np.ndarray, null: Any, *, column: Any, code: str, decimals: int, header: Header) -> np.ndarray:
     """Numbers of a text field; blank fields are zero, as in Fortran."""
-    text = np.char.strip(np.ascontiguousarray(view).astype("S"), b" \0")
-    undefined = np.zeros(len(text), bool)
+    texts = [t.strip(b" \0").decode("latin-1").upper() for t in view.tolist()]
+    undefined = np.zeros(len(texts), bool)
     if isinstance(column.null, str):
-        undefined = text == column.null.strip().encode()
-    filled = np.where(undefined | (text == b""), b"0", text)
-    try:
-        if code == "I":
-            values = filled.astype(np.int64)
-        else:
-            values = np.char.replace(np.char.upper(filled), b"D", b"E").astype(np.float64)
-            if decimals:  # without a decimal point the last digits are decimals
-                plain = (np.char.find(filled, b".") < 0) & (np.char.find(np.char.upper(filled), b"E") < 0)
-                values[plain] /= 10.0**decimals
-    except ValueError as exc:
-        raise FitsError(f"column {column.name}: {exc}", file=header.file, hdu=header.hdu) from None
+        undefined[:] = [t == column.null.strip().upper() for t in texts]
+    values = np.zeros(len(texts), np.int64 if code == "I" else np.float64)
+    for i in np.flatnonzero(~undefined):
+        try:
+            values[i] = _number(texts[i], code, decimals)
+        except (ValueError, OverflowError):
+            raise FitsError(
+                f"row {i} of column {column.name} holds {texts[i]!r}, not a number", file=header.file, hdu=header.hdu
+            ) from None
     if column.scale != 1 or column.zero != 0:
         values = values * column.scale + column.zero
     if isinstance(null, str) and null == "mask":
         return np.ma.MaskedArray(values, mask=undefined)
     if undefined.any():
-        if isinstance(
-            null, str
-        ):  # the number that stands for "undefined" is text here: NaN, as in any column of floats
+        if isinstance(null, str):  # TNULL is text here, so that there is no stored number to give back
             values = values.astype(np.float64)
         values[undefined] = np.nan if isinstance(null, str) else null
     return values
+
+
+def _number(text: str, code: str, decimals: int) -> float:
+    if not text:
+        return 0
+    if code == "I":
+        return int(text)
+    value = float(text.replace("D", "E"))
+    if decimals and "." not in text and "E" not in text and text[-1].isdigit():
+        value /= 10.0**decimals  # without a decimal point the last digits are decimals
+    return value

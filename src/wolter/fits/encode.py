@@ -26,7 +26,7 @@ def encode_image(array: np.ndarray) -> Iterator[memoryview]:
         if kind in ("i1", "u2", "u4", "u8"):  # BZERO turns these types into signed ones: flip the top bit
             size = piece.dtype.itemsize
             piece = piece.view(f"u{size}") ^ np.array(1 << (8 * size - 1), f"u{size}")
-        yield memoryview(piece.astype(piece.dtype.newbyteorder(">")).view(np.uint8))
+        yield piece.astype(piece.dtype.newbyteorder(">")).view(np.uint8).data
 
 
 def encode_table(arrays: Mapping[str, Any], fields: list[Field], nrows: int, row_bytes: int) -> Iterator[memoryview]:
@@ -45,7 +45,7 @@ def encode_table(arrays: Mapping[str, Any], fields: list[Field], nrows: int, row
                 view[...] = descriptors[name][start : start + n]
             else:
                 view[...] = stored(field, arrays[name][start : start + n])
-        yield memoryview(buffer)
+        yield buffer.data
     for field in fields:
         value = arrays[field.column.name]
         if field.heap and isinstance(value, Ragged):
@@ -106,11 +106,11 @@ def _descriptors(arrays: Mapping[str, Any], fields: list[Field]) -> dict[str, np
 def _heap(field: Field, value: Ragged) -> Iterator[memoryview]:
     if field.code == "X":
         parts = [np.packbits(value[i]) for i in range(len(value))]
-        yield memoryview(np.concatenate(parts) if parts else np.zeros(0, np.uint8))
+        yield (np.concatenate(parts) if parts else np.zeros(0, np.uint8)).data
         return
     step = max(1, _ROW_BYTES // ELEMENTS[field.code][0])
     flat = value.flat[value.offsets[0] : value.offsets[-1]]
     for start in range(0, len(flat), step):
         piece = stored(field, flat[start : start + step])
         dtype = np.dtype("S1") if field.code == "A" else field.stored
-        yield memoryview(np.ascontiguousarray(piece.astype(dtype)).view(np.uint8))
+        yield np.ascontiguousarray(piece.astype(dtype)).view(np.uint8).data

@@ -93,7 +93,7 @@ class Region:
     def read(self, start: int = 0, nbytes: int | None = None) -> np.ndarray:
         """uint8 array of a part of the data."""
         out = np.empty(self.size - start if nbytes is None else nbytes, np.uint8)
-        self.read_into(start, memoryview(out))
+        self.read_into(start, out.data)
         return out
 
 
@@ -226,7 +226,7 @@ class ImageHDU(HDU):
         shape = self.shape or (0,)
         stored = np.empty(shape, dtype)
         if stored.size:
-            region.read_into(0, memoryview(stored.reshape(-1).view("u1")))
+            region.read_into(0, stored.reshape(-1).view("u1").data)
         return self._decode(stored, null)
 
     def _decode(self, stored: np.ndarray, null: Any) -> np.ndarray:

@@ -126,7 +126,7 @@ class TableHDU(HDU):
     def read(self, columns: str, *, rows: slice | None = None, null: Any = "raw") -> np.ndarray: ...
     @overload
     def read(
-        self, columns: Sequence[str] | None = None, *, rows: slice | None = None, null: Any = "raw"
+        self, columns: list[str] | tuple[str, ...] | None = None, *, rows: slice | None = None, null: Any = "raw"
     ) -> dict[str, np.ndarray]: ...
 
     def read(
@@ -237,7 +237,7 @@ class TableHDU(HDU):
             region.owner.approach(region)
         region.check(width, self.nrows)
         buffer = np.empty(step * width, np.uint8)
-        view = memoryview(buffer)
+        view = buffer.data
         for first in range(start, stop, step):
             n = min(step, stop - first)
             region.read_into(first * width, view[: n * width], width, self.nrows)
