@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wolter import fits
-from wolter.errors import DataError, FitsError, MissionError, ResponseError, suggest
+from wolter.errors import FitsError, MissionError, ResponseError, suggest
 from wolter.mission import FileRole, Mission, mission_of
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Observation:
                 best[name] = file
             elif _rank(file) == _rank(rival):
                 raise MissionError(
-                    f"two event files of {name} have the same level and version: {rival.path.name} and {file.path.name}",
+                    f"two event files of {name} have equal level and version: {rival.path.name}, {file.path.name}",
                     file=self.path,
                     cure="Move one of them away.",
                 )
