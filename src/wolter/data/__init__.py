@@ -1,0 +1,101 @@
+"""Containers of X-ray data, with their readers and writers: events, spectra, responses, light curves, images.
+
+The names below load their modules on first use: reading a spectrum does not import the event list.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wolter.data.arf import ARF
+    from wolter.data.checks import check_arf, check_background, check_responses, check_weightings
+    from wolter.data.discovery import ResponseFiles, find_responses
+    from wolter.data.events import EventList
+    from wolter.data.folding import FoldingPlan, PlanCache, folding_plan, plan_of
+    from wolter.data.grouping import (
+        Bins,
+        bin_range,
+        group_bins,
+        group_constant,
+        group_min,
+        group_min_snr,
+        group_optimal,
+        notice_range,
+    )
+    from wolter.data.image import Image
+    from wolter.data.light_curve import LightCurve
+    from wolter.data.rmf import RMF
+    from wolter.data.spectrum import BinnedSpectrum, Spectrum
+    from wolter.data.spectrum_set import SpectrumSet
+
+_EXPORTS = {
+    "ARF": "arf",
+    "BinnedSpectrum": "spectrum",
+    "Bins": "grouping",
+    "EventList": "events",
+    "FoldingPlan": "folding",
+    "Image": "image",
+    "LightCurve": "light_curve",
+    "PlanCache": "folding",
+    "RMF": "rmf",
+    "ResponseFiles": "discovery",
+    "Spectrum": "spectrum",
+    "SpectrumSet": "spectrum_set",
+    "bin_range": "grouping",
+    "check_arf": "checks",
+    "check_background": "checks",
+    "check_responses": "checks",
+    "check_weightings": "checks",
+    "find_responses": "discovery",
+    "folding_plan": "folding",
+    "group_bins": "grouping",
+    "group_constant": "grouping",
+    "group_min": "grouping",
+    "group_min_snr": "grouping",
+    "group_optimal": "grouping",
+    "notice_range": "grouping",
+    "plan_of": "folding",
+}
+
+__all__ = [
+    "ARF",
+    "BinnedSpectrum",
+    "Bins",
+    "EventList",
+    "FoldingPlan",
+    "Image",
+    "LightCurve",
+    "PlanCache",
+    "RMF",
+    "ResponseFiles",
+    "Spectrum",
+    "SpectrumSet",
+    "bin_range",
+    "check_arf",
+    "check_background",
+    "check_responses",
+    "check_weightings",
+    "find_responses",
+    "folding_plan",
+    "group_bins",
+    "group_constant",
+    "group_min",
+    "group_min_snr",
+    "group_optimal",
+    "notice_range",
+    "plan_of",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'wolter.data' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"wolter.data.{_EXPORTS[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
