@@ -319,7 +319,7 @@ def _check(start: np.ndarray, stop: np.ndarray) -> None:
     if bad.size:
         i = bad[0]
         raise GTIError(
-            f"interval {i + 1} of {start.size} ends before it starts ({start[i]!r} to {stop[i]!r} s)",
+            f"interval {i + 1} of {start.size} ends before it starts ({float(start[i])!r} to {float(stop[i])!r} s)",
             cure="Correct or remove that row.",
         )
 

@@ -70,7 +70,7 @@ def _check_times(t: np.ndarray) -> None:
     if down.size:
         row = int(down[0])
         raise GTIError(
-            f"times go back from sample {row + 1} ({t[row]!r} s) to {row + 2} ({t[row + 1]!r} s)",
+            f"times go back from sample {row + 1} ({float(t[row])!r} s) to {row + 2} ({float(t[row + 1])!r} s)",
             cure="Sort the table by time first.",
         )
 
