@@ -22,7 +22,7 @@ from wolter.errors import FitError, suggest
 __all__ = [
     "STATISTICS",
     "WEIGHTS",
-    "Bins",
+    "BinData",
     "CStat",
     "Chi",
     "PGStat",
@@ -42,7 +42,7 @@ WEIGHTS = ("standard", "gehrels", "churazov", "model")
 
 
 @dataclass(frozen=True)
-class Bins:
+class BinData:
     """Noticed, grouped bins of one or several spectra; all arrays [N].
 
     Parameters
@@ -75,11 +75,11 @@ class Bins:
         return int(self.rate.size)
 
     @staticmethod
-    def join(parts: Sequence[Bins]) -> Bins:
+    def join(parts: Sequence[BinData]) -> BinData:
         """One after the other."""
         if len(parts) == 1:
             return parts[0]
-        return Bins(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Bins)})
+        return BinData(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(BinData)})
 
 
 class Statistic:
@@ -87,14 +87,14 @@ class Statistic:
 
     Parameters
     ----------
-    bins : Bins
+    bins : BinData
         The data.
     """
 
     name: ClassVar[str] = ""
     poisson: ClassVar[bool] = True
 
-    def __init__(self, bins: Bins) -> None:
+    def __init__(self, bins: BinData) -> None:
         self.bins = bins
 
     def value(self, model: Array) -> Array:
@@ -124,7 +124,7 @@ class Chi(Statistic):
     name = "chi"
     poisson = False
 
-    def __init__(self, bins: Bins, weight: str = "standard") -> None:
+    def __init__(self, bins: BinData, weight: str = "standard") -> None:
         super().__init__(bins)
         if weight not in WEIGHTS:
             raise FitError(f"unknown weighting {weight!r}", cure=f"Known are {', '.join(WEIGHTS)}.")
@@ -169,7 +169,7 @@ class CStat(Statistic):
 
     name = "cstat"
 
-    def __init__(self, bins: Bins) -> None:
+    def __init__(self, bins: BinData) -> None:
         super().__init__(bins)
         self._floor = _FLOOR / bins.time
         self._some = bins.counts > 0
@@ -199,7 +199,7 @@ class PStat(CStat):
 
     name = "pstat"
 
-    def __init__(self, bins: Bins) -> None:
+    def __init__(self, bins: BinData) -> None:
         super().__init__(bins)
         self._offset = bins.bkg_counts / bins.bkg_time
 
@@ -215,7 +215,7 @@ class WStat(Statistic):
 
     name = "wstat"
 
-    def __init__(self, bins: Bins) -> None:
+    def __init__(self, bins: BinData) -> None:
         super().__init__(bins)
         s, b = bins.counts, bins.bkg_counts
         self._total = bins.time + bins.bkg_time
@@ -272,12 +272,12 @@ class PGStat(Statistic):
     """Poisson source with a Gaussian background of known error, profiled out.
 
     As coded in XSPEC, "error squared of the background counts" is t_b times the variance of the background rate of
-    the bin, scaled to the source. Bins with an error of zero are treated as `PStat`.
+    the bin, scaled to the source. BinData with an error of zero are treated as `PStat`.
     """
 
     name = "pgstat"
 
-    def __init__(self, bins: Bins) -> None:
+    def __init__(self, bins: BinData) -> None:
         super().__init__(bins)
         self._error2 = bins.bkg_time * bins.bkg_variance
         self._exact = self._error2 <= 0
@@ -358,14 +358,14 @@ def churazov_variance(counts: Array, time: Array) -> Array:
     return mean / (time * time)
 
 
-def make_statistic(name: str, bins: Bins, *, background: bool, weight: str = "standard") -> Statistic:
+def make_statistic(name: str, bins: BinData, *, background: bool, weight: str = "standard") -> Statistic:
     """Statistic of that name for the bins of spectra that all have, or all lack, a background.
 
     Parameters
     ----------
     name : {"chi", "cstat", "pgstat", "pstat"}
         XSPEC's name; "cstat" is the W statistic where there is a background.
-    bins : Bins
+    bins : BinData
         The data.
     background : bool
         Whether a background belongs to them.

@@ -1,0 +1,354 @@
+"""The data of a fit: noticed bins of every spectrum, statistics over them, and the responses on common energy grids."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wolter.data.folding import FoldingPlan, PlanCache, folding_plan
+from wolter.data.spectrum import Spectrum
+from wolter.data.spectrum_set import SpectrumSet
+from wolter.errors import DataError, FitError, ResponseError, WolterWarning
+from wolter.fit.statistics import BinData, Statistic, make_statistic
+from wolter.models.definitions import Context
+from wolter.models.settings import Settings
+
+if TYPE_CHECKING:
+    from wolter.data.spectrum import BinnedSpectrum
+
+__all__ = ["Dataset", "FitSpectrum", "FoldJob", "EnergyGrid", "StatisticBlock"]
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class FitSpectrum:
+    """One spectrum of a fit.
+
+    Parameters
+    ----------
+    number : int
+        From one, in the order given.
+    spectrum : Spectrum
+        The spectrum itself.
+    group : int
+        Data group, from one.
+    notice : bool array [channels]
+        Noticed channels.
+    plan : FoldingPlan
+        From model flux to rate in the noticed bins.
+    binned : BinnedSpectrum
+        Rates of the noticed bins.
+    context : Context
+        What components see of the spectrum.
+    statistic : str
+        "chi", "cstat", "pgstat" or "pstat".
+    bins : slice
+        Place among the bins of the whole fit.
+    """
+
+    number: int
+    spectrum: Spectrum
+    group: int
+    notice: npt.NDArray[np.bool_]
+    plan: FoldingPlan
+    binned: BinnedSpectrum
+    context: Context
+    statistic: str
+    bins: slice
+
+    @property
+    def name(self) -> str:
+        """File name, or a number for a spectrum without a file."""
+        return str(self.spectrum.path) if self.spectrum.path else f"spectrum {self.number}"
+
+    @property
+    def area(self) -> Array:
+        """AREASCAL of each bin: rates divided by it are what models are compared with."""
+        return self.binned.time / self.spectrum.exposure
+
+
+@dataclass(frozen=True, eq=False)
+class StatisticBlock:
+    """Neighbouring bins that share a statistic."""
+
+    statistic: Statistic
+    bins: slice
+
+
+@dataclass(frozen=True, eq=False)
+class FoldJob:
+    """All responses that one shape on a grid is folded through, side by side.
+
+    Parameters
+    ----------
+    matrices : tuple
+        Dense arrays or sparse matrices [n, columns], each with the rows it needs of the grid.
+    rows : tuple of slice
+        Rows of the grid that each matrix acts on.
+    columns : dict of int to (int, slice)
+        For each spectrum (from zero): number of the matrix, and its columns there.
+    """
+
+    matrices: tuple[Any, ...]
+    rows: tuple[slice, ...]
+    columns: dict[int, tuple[int, slice]]
+
+    def fold(self, flux: Array) -> list[Array]:
+        """Rates [..., columns] for fluxes [..., n], one array per matrix."""
+        out = []
+        lead = flux.shape[:-1]
+        flat = flux.reshape(-1, flux.shape[-1])
+        for matrix, rows in zip(self.matrices, self.rows, strict=True):
+            part = flat if rows.stop - rows.start == flat.shape[1] else flat[:, rows]
+            out.append(np.asarray(part @ matrix).reshape(*lead, matrix.shape[1]))
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class EnergyGrid:
+    """An energy grid that several spectra share.
+
+    Parameters
+    ----------
+    edges : array [n + 1]
+        keV; those of the redistribution matrix that reach a noticed bin of any of the spectra.
+    spectra : tuple of int
+        Numbers (from zero) of the spectra on it.
+    first_row : int
+        Place of the first bin in the redistribution matrix.
+    """
+
+    edges: Array
+    spectra: tuple[int, ...]
+    first_row: int
+
+
+class Dataset:
+    """Spectra prepared for a fit.
+
+    Parameters
+    ----------
+    spectra : SpectrumSet or sequence of Spectrum
+        With data groups and noticed channels.
+    settings : Settings
+        Of the model.
+    statistic : str or sequence of str
+        For all spectra, or one each.
+    weight : str
+        Weighting of chi.
+
+    Raises
+    ------
+    DataError
+        If no bin is left of a spectrum, or rates or errors are not finite.
+    ResponseError
+        If a spectrum has no response.
+    FitError
+        For an unknown statistic or weighting.
+    """
+
+    def __init__(
+        self,
+        spectra: SpectrumSet | Iterable[Spectrum],
+        settings: Settings,
+        *,
+        statistic: str | Sequence[str] = "chi",
+        weight: str = "standard",
+    ) -> None:
+        self.source = spectra if isinstance(spectra, SpectrumSet) else SpectrumSet(list(spectra))
+        names = [statistic] * len(self.source) if isinstance(statistic, str) else list(statistic)
+        if len(names) != len(self.source):
+            raise FitError(f"{len(self.source)} spectra but {len(names)} statistics")
+        self.settings = settings
+        self.weight = weight
+        self.n_groups = max(self.source.groups)
+        self.spectra: list[FitSpectrum] = []
+        cache: PlanCache = {}
+        first = 0
+        for index, spectrum in enumerate(self.source):
+            entry = self._prepare(index, spectrum, names[index], first, cache)
+            self.spectra.append(entry)
+            first = entry.bins.stop
+        self.n_bins = first
+        self.blocks = self._blocks()
+        self.grids = self._grids()
+        self._jobs: dict[tuple[int, ...], FoldJob] = {}
+
+    def _prepare(self, index: int, spectrum: Spectrum, name: str, first: int, cache: PlanCache) -> FitSpectrum:
+        if spectrum.rmf is None:
+            raise ResponseError(
+                "the spectrum has no response",
+                file=spectrum.path,
+                cure="Give rmf= (and arf=) when reading it, or put their names into RESPFILE and ANCRFILE.",
+            )
+        notice = self.source.notice[index]
+        plan = folding_plan(spectrum.rmf, spectrum.arf, notice, spectrum.grouping, spectrum.quality, cache=cache)
+        binned = self.source.binned(index)
+        count = len(binned.rate)
+        if not count:
+            raise DataError(
+                "no channel is noticed", file=spectrum.path, cure="Choose a wider energy range, or check QUALITY."
+            )
+        for what, values in (("rate", binned.net), ("error", binned.net_variance)):
+            if not np.isfinite(values).all():
+                raise DataError(f"the {what} is not a number in some noticed bins", file=spectrum.path)
+        context = Context.of_spectrum(spectrum.xflt, self.settings)
+        group = self.source.groups[index]
+        return FitSpectrum(index + 1, spectrum, group, notice, plan, binned, context, name, slice(first, first + count))
+
+    # -- statistics -----------------------------------------------------------------------------------------------
+
+    def _blocks(self) -> list[StatisticBlock]:
+        out: list[StatisticBlock] = []
+        run: list[FitSpectrum] = []
+
+        def kind(entry: FitSpectrum) -> tuple[str, bool]:
+            return entry.statistic, entry.statistic != "chi" and entry.binned.has_background
+
+        def close() -> None:
+            if run:
+                bins = BinData.join([bin_data(e) for e in run])
+                name, background = kind(run[0])
+                statistic = make_statistic(name, bins, background=background, weight=self.weight)
+                out.append(StatisticBlock(statistic, slice(run[0].bins.start, run[-1].bins.stop)))
+                run.clear()
+
+        for entry in self.spectra:
+            # the neighbourhood of churazov weights must not reach into another spectrum
+            if run and (kind(run[0]) != kind(entry) or self.weight == "churazov"):
+                close()
+            run.append(entry)
+        close()
+        return out
+
+    def with_statistic(self, statistic: str | Sequence[str], weight: str) -> None:
+        """Change statistic and weighting; data and responses stay."""
+        names = [statistic] * len(self.spectra) if isinstance(statistic, str) else list(statistic)
+        if len(names) != len(self.spectra):
+            raise FitError(f"{len(self.spectra)} spectra but {len(names)} statistics")
+        before = (self.weight, self.spectra)
+        self.weight = weight
+        self.spectra = [
+            FitSpectrum(e.number, e.spectrum, e.group, e.notice, e.plan, e.binned, e.context, name, e.bins)
+            for e, name in zip(self.spectra, names, strict=True)
+        ]
+        try:
+            self.blocks = self._blocks()
+        except FitError:
+            self.weight, self.spectra = before
+            raise
+
+    def warnings(self) -> list[str]:
+        """What is doubtful about data and statistic, in sentences."""
+        out = []
+        for entry in self.spectra:
+            if entry.statistic == "chi":
+                continue
+            background = entry.spectrum.background
+            wants_poisson_background = entry.statistic == "cstat" and background is not None
+            if not entry.spectrum.poisson:
+                out.append(f"{entry.name}: {entry.statistic} is only valid for Poisson data, which these are not")
+            elif wants_poisson_background and background is not None and not background.poisson:
+                out.append(
+                    f"{entry.name}: {entry.statistic} needs a Poisson background, which this is not (use pgstat)"
+                )
+        for block in self.blocks:
+            zero = getattr(block.statistic, "zero", None)
+            if zero is not None and zero.any() and getattr(block.statistic, "weight", "") != "model":
+                numbers = [e.number for e in self.spectra if _overlap(e.bins, block.bins, zero)]
+                listed = ", ".join(map(str, numbers))
+                out.append(f"chi-squared may not be valid: bins with zero variance in spectrum {listed}")
+        return out
+
+    def warn(self) -> None:
+        """Issue `warnings` as WolterWarning."""
+        for message in self.warnings():
+            warnings.warn(message, WolterWarning, stacklevel=4)
+
+    # -- responses ------------------------------------------------------------------------------------------------
+
+    def _grids(self) -> list[EnergyGrid]:
+        families: list[tuple[Array, list[int]]] = []
+        for index, entry in enumerate(self.spectra):
+            full = entry.plan.full_edges
+            for known, members in families:
+                if known is full or (known.shape == full.shape and np.array_equal(known, full)):
+                    members.append(index)
+                    break
+            else:
+                families.append((full, [index]))
+        out = []
+        for full, members in families:
+            start = min(self.spectra[i].plan.rows.start for i in members)
+            stop = max(self.spectra[i].plan.rows.stop for i in members)
+            out.append(EnergyGrid(np.ascontiguousarray(full[start : stop + 1]), tuple(members), start))
+        return out
+
+    def fold_job(self, grid: EnergyGrid, spectra: Sequence[int]) -> FoldJob:
+        """Responses of some spectra on a grid, dense ones side by side in one matrix; kept for the next time."""
+        plans: list[FoldingPlan] = []
+        for index in spectra:
+            plan = self.spectra[index].plan
+            if not any(plan is p for p in plans):
+                plans.append(plan)
+        key = (grid.first_row, grid.edges.size, *(id(p) for p in plans), *spectra)
+        job = self._jobs.get(key)
+        if job is None:
+            job = self._jobs[key] = self._make_job(grid, spectra, plans)
+        return job
+
+    def _make_job(self, grid: EnergyGrid, spectra: Sequence[int], plans: list[FoldingPlan]) -> FoldJob:
+        dense = [p for p in plans if p.dense]
+        sparse = [p for p in plans if not p.dense]
+        matrices: list[Any] = []
+        rows: list[slice] = []
+        place: dict[int, tuple[int, slice]] = {}
+        if dense:
+            widths = [p.matrix.shape[1] for p in dense]
+            together = np.zeros((grid.edges.size - 1, sum(widths)))
+            at = 0
+            for plan, width in zip(dense, widths, strict=True):
+                first = plan.rows.start - grid.first_row
+                together[first : first + plan.matrix.shape[0], at : at + width] = plan.matrix
+                place[id(plan)] = (0, slice(at, at + width))
+                at += width
+            matrices.append(together)
+            rows.append(slice(0, grid.edges.size - 1))
+        for plan in sparse:
+            first = plan.rows.start - grid.first_row
+            place[id(plan)] = (len(matrices), slice(0, plan.matrix.shape[1]))
+            matrices.append(plan.matrix)
+            rows.append(slice(first, first + plan.matrix.shape[0]))
+        return FoldJob(tuple(matrices), tuple(rows), {i: place[id(self.spectra[i].plan)] for i in spectra})
+
+
+def bin_data(entry: FitSpectrum) -> BinData:
+    """What the statistics need of a spectrum's bins."""
+    data = entry.binned
+    zero_variance = 1.0 / data.time**2
+    bkg_time = np.full_like(data.time, np.inf)
+    if data.has_background:
+        bkg_time = data.background_time
+        zero_variance = np.minimum(zero_variance, 1.0 / bkg_time**2)
+    return BinData(
+        rate=data.rate,
+        variance=data.variance,
+        counts=data.counts,
+        time=data.time,
+        bkg_rate=data.background_rate,
+        bkg_variance=data.background_variance,
+        bkg_counts=data.background_counts,
+        bkg_time=bkg_time,
+        zero_variance=zero_variance,
+    )
+
+
+def _overlap(mine: slice, block: slice, flags: npt.NDArray[np.bool_]) -> bool:
+    lo, hi = max(mine.start, block.start), min(mine.stop, block.stop)
+    return lo < hi and bool(flags[lo - block.start : hi - block.start].any())
