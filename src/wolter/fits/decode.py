@@ -81,6 +81,15 @@ def decode(field: Field, view: np.ndarray, null: Null = "raw") -> np.ndarray:
 
 def decoder(field: Field, null: Null = "raw") -> Callable[[np.ndarray], np.ndarray]:
     """Function from the stored elements of a column to values; chosen once, used per chunk."""
+    if isinstance(null, str) and null not in ("raw", "nan", "mask"):
+        raise ValueError(f"null={null!r} is not 'raw', 'nan', 'mask' or a number")
+    if isinstance(null, str) and null == "mask":
+        inner = _decoder(field, null)
+        return lambda view: np.ma.asanyarray(inner(view))
+    return _decoder(field, null)
+
+
+def _decoder(field: Field, null: Null) -> Callable[[np.ndarray], np.ndarray]:
     if field.parse is not None:
         parse = field.parse
         return lambda view: parse(view, null)
@@ -89,18 +98,18 @@ def decoder(field: Field, null: Null = "raw") -> Callable[[np.ndarray], np.ndarr
     if field.code == "A":
         return _strings
     if field.code == "L":
-        return _masked_logicals if null == "mask" else lambda view: view == ord("T")
+        return _masked_logicals if isinstance(null, str) and null == "mask" else lambda view: view == ord("T")
     if field.scaled:
         return lambda view: _scaled(view, field, null)
     native = field.stored.newbyteorder("=")
-    if null == "raw" or (field.null is None and null != "mask"):
+    if field.null is None or (isinstance(null, str) and null == "raw"):
         return lambda view: view.astype(native)
     return lambda view: _with_null(view.astype(native), view, field, null)
 
 
 def output_dtype(field: Field, null: Null = "raw") -> np.dtype | None:
     """Type that `decode` gives, or None where it depends on the data (strings) or is masked."""
-    if field.code == "A" or field.heap or field.parse is not None or null == "mask":
+    if field.code == "A" or field.heap or field.parse is not None or (isinstance(null, str) and null == "mask"):
         return None
     return decode(
         field, np.zeros((0, field.nbytes) if field.code == "X" else (0, *field.inner), field.stored), null
@@ -145,7 +154,7 @@ def _scaled(view: np.ndarray, field: Field, null: Null) -> np.ndarray:
     values = stored.astype("f8")
     values *= column.scale
     values += column.zero
-    if field.null is not None and null == "raw":
+    if field.null is not None and isinstance(null, str) and null == "raw":
         null = "nan"  # scaled values are floats: NaN says undefined without ambiguity
     return _with_null(values, stored, field, null)
 

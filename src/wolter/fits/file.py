@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from wolter.errors import FitsError, suggest
+from wolter.errors import FitsError, WolterWarning, suggest
 from wolter.fits._errors import MissingHDUError
 from wolter.fits.hdu import HDU, ImageHDU, Region, data_size, padding
 from wolter.fits.header import BLOCK, Header
 from wolter.fits.name import FileName, parse_name
-from wolter.fits.source import BytesSource, Source, StreamSource, open_source
+from wolter.fits.source import Source, StreamSource, bytes_source, open_source
 from wolter.fits.table import TableHDU
 
 __all__ = ["FitsFile", "open"]
@@ -54,6 +55,7 @@ class FitsFile:
         self._next = 0
         self._complete = False
         self._closed = False
+        self._lock = threading.RLock()
 
     @property
     def streamed(self) -> bool:
@@ -188,6 +190,9 @@ class FitsFile:
         raise self._missing(key, ver)
 
     def _missing(self, key: int | str, ver: int | None) -> MissingHDUError:
+        last = self._found[-1].region
+        if last is not None and last.missing:
+            last.check()
         present = ", ".join(f"{h.index} {h.name}".rstrip() + (f" ({h.ver})" if h.ver != 1 else "") for h in self.hdus)
         what = f"{key!r}" + (f" with EXTVER {ver}" if ver is not None else "")
         cure = suggest(key, [h.name for h in self.hdus if h.name]) if isinstance(key, str) else ""
@@ -195,8 +200,10 @@ class FitsFile:
 
     def _step(self) -> bool:
         """Find the next HDU; False at the end of the file."""
-        if self._complete:
-            return False
+        with self._lock:
+            return not self._complete and self._find()
+
+    def _find(self) -> bool:
         if self._closed:
             raise FitsError("the file has been closed", file=self.path, cure="Read before leaving the with block.")
         if self._found and self._found[-1].region is not None:
@@ -242,7 +249,8 @@ class FitsFile:
                 if first:
                     self._check_start(bytes(block[:n]))
                 elif bytes(block[:8]) != b"XTENSION" or n < 8:
-                    return None  # end of the file, or special records that are no HDU
+                    self._check_rest(bytes(block[:n]))
+                    return None
             if n < BLOCK and not _has_end(bytes(block[:n])):
                 raise self._header_error("is truncated: the file ends before its END card")
             text = bytes(block[:n]).decode("latin-1")
@@ -254,6 +262,15 @@ class FitsFile:
                 return "".join(parts)
             if len(parts) * BLOCK > _MAX_HEADER:
                 raise self._header_error(f"has no END card in its first {_MAX_HEADER} bytes")
+
+    def _check_rest(self, rest: bytes) -> None:
+        """What follows the last HDU: nothing, or special records, which are worth a warning."""
+        if rest.strip(b"\0 "):
+            warnings.warn(
+                f"{self.path}: what follows HDU {len(self._found) - 1} is not an HDU and is ignored",
+                WolterWarning,
+                stacklevel=2,
+            )
 
     def _clean(self, text: str, block: int) -> str:
         """Text of a block with characters that FITS forbids; an error when these are data and not a header."""
@@ -285,20 +302,17 @@ class FitsFile:
         if isinstance(self._source, StreamSource) and region.size <= KEEP_HDU:
             self.hold(region)
 
-    def hold(self, region: Region) -> None:
-        """Make a part of a stream readable at random: keep it in memory.
-
-        A large table that is asked for column by column is kept too, the memory is the price of the compression.
-        """
+    def hold(self, region: Region, *, whole: bool = False) -> None:
+        """Make a part of a stream readable at random: keep it in memory if it is small, or wanted ``whole``."""
         source = self._source
         if not isinstance(source, StreamSource):
             return
-        if region.size <= KEEP_HDU and source.kept_bytes + region.size <= KEEP_ALL:
+        if whole or (region.size <= KEEP_HDU and source.kept_bytes + region.size <= KEEP_ALL):
             source.keep(region.offset, region.size)
-        if not source.finished and os.path.getsize(source.name) <= SMALL_FILE:
+        if not source.finished and source.packed_size <= SMALL_FILE:
             self._finish()
 
-    def passed(self, region: Region) -> None:
+    def passed(self) -> None:
         """After the last row of a table: go on to the end of the stream, which verifies its check sum."""
         if isinstance(self._source, StreamSource) and not self._source.finished:
             self._finish()
@@ -329,7 +343,7 @@ def open(name: Any, *, ext: int | str | None = None, verify: bool = False) -> Fi
     """
     if isinstance(name, (bytes, bytearray, memoryview)):
         filename = FileName(Path("<memory>"))
-        source: Source = BytesSource(name)
+        source: Source = bytes_source(name)
     else:
         filename = name if isinstance(name, FileName) else parse_name(name)
         if filename.has_filter:

@@ -100,6 +100,7 @@ class Region:
 def _structural(header: Header) -> list[str]:
     naxis = header.get("NAXIS", 0)
     keys = ["XTENSION", "BITPIX", "NAXIS", *(f"NAXIS{i + 1}" for i in range(naxis)), "PCOUNT", "GCOUNT", "TFIELDS"]
+    keys += ["GROUPS"] if naxis and header.get("NAXIS1") == 0 and "XTENSION" not in header else []
     return [k for k in keys if k in header]
 
 
@@ -157,12 +158,16 @@ class HDU:
         naxis = self.structure.get("NAXIS", 0)
         return tuple(self.structure.get(f"NAXIS{i}", 0) for i in range(naxis, 0, -1))
 
-    def prepare(self) -> Region:
-        """Region ready for reading at random: small HDUs of compressed streams are kept in memory from now on."""
+    def prepare(self, *, whole: bool = False) -> Region:
+        """Region ready for reading at random.
+
+        Small HDUs of compressed streams are kept in memory from now on; with ``whole`` large ones too, which heaps
+        need since every column goes through all of them.
+        """
         if self.region is None:
             self.region = Region.of_bytes(b"")
         if self.region.owner is not None:
-            self.region.owner.hold(self.region)
+            self.region.owner.hold(self.region, whole=whole)
         return self.region
 
     def error(self, cause: str, *, cure: str | None = None) -> FitsError:
@@ -234,7 +239,7 @@ class ImageHDU(HDU):
         from wolter.fits.decode import decoder
 
         code = {"u1": "B", "i2": "I", "i4": "J", "i8": "K", "f4": "E", "f8": "D"}[stored.dtype.str[1:]]
-        scale, zero = self.header.number("BSCALE", 1.0), self.header.get("BZERO", 0.0)
+        scale, zero = self.header.number("BSCALE", 1.0), self.header.number("BZERO", 0.0)
         column = Column("image", null=self.header.get("BLANK"), scale=scale, zero=zero)
         field = Field(column, 0, stored.dtype.itemsize, code, 1)
         if not field.scaled and field.null is None and null != "mask":

@@ -22,7 +22,7 @@ _BRACE = re.compile(r"(.+)\{([^{}]*)\}\s*\Z", re.DOTALL)
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?|\*"
 _RANGE = re.compile(rf"\s*(?:([A-Za-z_]\w*)\s*=\s*)?({_NUMBER})?\s*:\s*({_NUMBER})?\s*\Z")
 _EXTENSION = re.compile(r"([^,;\[\]]*?)\s*(?:,\s*(\d+)\s*)?(?:,\s*[BAIbai][A-Za-z]*\s*)?\Z")
-_OPERATORS = re.compile(r"[<>=!&|()\"'@*/?]|\b(?:and|or|not|gt|lt|ge|le|eq|ne)\b|\.(?:and|or|not)\.", re.IGNORECASE)
+_OPERATORS = re.compile(r"[<>=!&|()\"']|\b(?:and|or|not|gt|lt|ge|le|eq|ne)\b|\.(?:and|or|not)\.", re.IGNORECASE)
 _REFUSED = (
     (re.compile(r"col(?:\s|\Z)", re.IGNORECASE), "a column filter [col ...]"),
     (re.compile(r"bin[bijrd]?(?:\s|=|\Z)", re.IGNORECASE), "a binning specification [bin ...]"),

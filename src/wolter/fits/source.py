@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 import zlib
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 
 from wolter.errors import FitsError, suggest
 
-__all__ = ["BytesSource", "FileSource", "Source", "StreamSource", "open_source"]
+__all__ = ["BytesSource", "FileSource", "Source", "StreamSource", "bytes_source", "open_source"]
 
 _INPUT = 1 << 17  # compressed bytes per step
 _OUTPUT = 1 << 19  # inflated bytes per step: stays in the cache
@@ -105,8 +106,9 @@ class StreamSource:
 
     streamed = True
 
-    def __init__(self, name: str, kind: str) -> None:
-        self.name, self.kind = name, kind
+    def __init__(self, name: str, kind: str, data: memoryview | None = None) -> None:
+        self.name, self.kind, self._data = name, kind, data
+        self.packed_size = os.path.getsize(name) if data is None else len(data)
         self.size: int | None = None
         self.passes = 0
         self.kept_bytes = 0
@@ -121,7 +123,7 @@ class StreamSource:
             raise FitsError("the file has been closed", file=self.name, cure="Read before leaving the with block.")
         if self._file is not None:
             self._file.close()
-        self._file = open(self.name, "rb", buffering=0)  # noqa: SIM115
+        self._file = open(self.name, "rb", buffering=0) if self._data is None else io.BytesIO(self._data)  # noqa: SIM115
         self._engine = _decompressor(self.kind)
         self._position = 0
         self._finished = False
@@ -306,22 +308,34 @@ def open_source(path: Path | str) -> Source:
         source = FileSource(name)
     except FileNotFoundError:
         raise FitsError("there is no such file", file=name, cure=_neighbours(name)) from None
-    except OSError as exc:
-        raise FitsError(f"the file cannot be opened: {exc.strerror or exc}", file=name) from exc
+    except (OSError, ValueError) as exc:
+        why = (exc.strerror if isinstance(exc, OSError) else None) or exc
+        raise FitsError(f"the file cannot be opened: {why}", file=name) from exc
     if source.size == 0:
         source.close()
         raise FitsError("the file is empty", file=name, cure="Fetch or make it again.")
     head = bytearray(6)
     source.read_into(0, memoryview(head))
-    for magic, kind in _MAGIC.items():
-        if head.startswith(magic):
-            source.close()
-            return StreamSource(name, kind)
+    kind = _packed(bytes(head))
+    if kind:
+        source.close()
+        return StreamSource(name, kind)
     for magic, kind in ((b"\x1f\x9d", "compress (.Z)"), (b"PK\x03\x04", "zip")):
         if head.startswith(magic):
             source.close()
             raise FitsError(f"files packed by {kind} are not read", file=name, cure="Unpack it first.")
     return source
+
+
+def bytes_source(data: Any) -> Source:
+    """Source of the contents of a file in memory, which may be compressed."""
+    view = memoryview(data).cast("B")
+    kind = _packed(bytes(view[:6]))
+    return StreamSource("<memory>", kind, view) if kind else BytesSource(view)
+
+
+def _packed(head: bytes) -> str:
+    return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), "")
 
 
 def _neighbours(name: str) -> str | None:

@@ -115,9 +115,6 @@ class TableHDU(HDU):
     def __contains__(self, name: object) -> bool:
         return name in self.columns
 
-    def __len__(self) -> int:
-        return self.nrows
-
     def field(self, name: str) -> Field:
         """Layout of one column."""
         return self.fields[self.columns.index(name)]
@@ -228,8 +225,13 @@ class TableHDU(HDU):
                 }
             yield Block(first, n, views, decoders)
 
-    def raw_rows(self, start: int, stop: int, size: int | None = None) -> Iterator[tuple[int, int, np.ndarray]]:
-        """Stored rows, chunk by chunk: (first row, number of rows, uint8 buffer that is used again)."""
+    def raw_rows(
+        self, start: int, stop: int, size: int | None = None, *, finish: bool = True
+    ) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Stored rows, chunk by chunk: (first row, number of rows, uint8 buffer that is used again).
+
+        With ``finish`` a compressed stream is checked to its end behind the last row.
+        """
         width = self.row_bytes
         step = max(1, min(size or max(1, CHUNK_BYTES // max(width, 1)), stop - start))
         region = self.region if self.region is not None else self.prepare()
@@ -242,8 +244,8 @@ class TableHDU(HDU):
             n = min(step, stop - first)
             region.read_into(first * width, view[: n * width], width, self.nrows)
             yield first, n, buffer
-        if region.owner is not None and stop == self.nrows:
-            region.owner.passed(region)
+        if finish and region.owner is not None and stop == self.nrows:
+            region.owner.passed()
 
     def read_ragged(self, name: str, *, rows: slice | None = None) -> Ragged:
         """Rows of a column of arrays, of any kind of layout, as offsets and one flat array.
@@ -354,7 +356,7 @@ class TableHDU(HDU):
     def _blocks_by_read(self, names: list[str], start: int, stop: int, size: int | None, null: Any) -> Iterator[Block]:
         step = size or max(1, CHUNK_BYTES // max(self.row_bytes, 1))
         if self._arrays is None:
-            self.prepare()
+            self.prepare(whole=True)
         for first in range(start, stop, step):
             n = min(step, stop - first)
             values = self.read(names, rows=slice(first, first + n), null=null)
@@ -380,16 +382,16 @@ class TableHDU(HDU):
 
     def _descriptors(self, field: Field, start: int, stop: int) -> np.ndarray:
         """int64[n, 2]: count and heap offset of each row."""
-        self.prepare()
+        self.prepare(whole=True)
         out = np.zeros((stop - start, 2), np.int64)
         if field.repeat:
-            for first, n, buffer in self.raw_rows(start, stop):
+            for first, n, buffer in self.raw_rows(start, stop, finish=False):
                 out[first - start : first - start + n] = field_view(field, buffer, n, self.row_bytes)
         return out
 
     def _heap(self) -> Region:
         """Region of the heap."""
-        region = self.prepare()
+        region = self.prepare(whole=True)
         start = self.header.get("THEAP", self.row_bytes * self.nrows)
         heap = Region(region.source, region.offset + start, max(0, region.size - start), self.label)
         heap.owner = region.owner

@@ -163,6 +163,10 @@ def _ordered(header: Header, hdu: HDU, first: bool) -> Header:
     if not first:
         structure = {"PCOUNT": 0, "GCOUNT": 1, **structure}
         keys += ["PCOUNT", "GCOUNT", *(["TFIELDS"] if "TFIELDS" in structure else [])]
+    if structure.get("GROUPS"):
+        if not first:
+            raise OutputError("random groups can only come first", hdu=hdu.label)
+        keys += ["PCOUNT", "GCOUNT"]
     for key in keys:
         out.set(key, structure[key], header.comment(key) if key in header else "")
     header.remove(*_MANDATORY, *axes, *(["EXTEND"] if not first else []))
