@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wolter import expr
 from wolter.errors import GTIError
+
+if TYPE_CHECKING:
+    from wolter import expr
 
 __all__ = ["expression_intervals", "mask_intervals"]
 
@@ -118,6 +120,8 @@ def expression_intervals(
     GTIError
         As in `mask_intervals`, or there is no time column.
     """
+    from wolter import expr  # here, so that reading a spectrum's GTI does not load the expression parser
+
     parsed = expr.parse(expression, dialect, keywords=keywords) if isinstance(expression, str) else expression
     header = None
     if hasattr(columns, "read") and hasattr(columns, "header"):
