@@ -126,7 +126,8 @@ class ARF:
 
     def __repr__(self) -> str:
         name = self.path.name if self.path else "in memory"
-        return f"<ARF {name}: {self.kind}, {len(self.specresp)} energies {self.energ_lo[0]:.4g}-{self.energ_hi[-1]:.4g} keV>"
+        span = f"{self.energ_lo[0]:.4g}-{self.energ_hi[-1]:.4g} keV"
+        return f"<ARF {name}: {self.kind}, {len(self.specresp)} energies {span}>"
 
 
 def _kind(header: Header) -> str:

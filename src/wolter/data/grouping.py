@@ -37,8 +37,8 @@ class Bins:
     channel_bin : int[n]
         Bin of each channel (0-based, among those listed here); -1 for a channel in none of them.
     start, stop : int[nbins]
-        First channel of each bin, and one past its last (positions in the file, 0-based). A bin may have holes: channels
-        of QUALITY 1 inside it do not count.
+        First channel of each bin, and one past its last (positions in the file, 0-based). A bin may have holes:
+        channels of QUALITY 1 inside it do not count.
     position : int[nbins]
         1-based place of each bin among all bins, noticed or not: the "channel number" of XSPEC's ignore and notice.
     quality : int[nbins]

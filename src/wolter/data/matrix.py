@@ -227,7 +227,7 @@ class CompressedMatrix:
             block = self._restrict_full(bins)
             if factor is not None:
                 block *= factor[:, None]
-            rows = _extent(block.any(axis=1))
+            rows = _extent(np.asarray(block.any(axis=1)))
             block = block[rows]
             if block.size <= _DENSE_SIZE or np.count_nonzero(block) > _DENSE_FILL * block.size:
                 return np.ascontiguousarray(block), rows
@@ -237,7 +237,8 @@ class CompressedMatrix:
         row, column, data = self._restrict_sparse(bins)
         if factor is not None:
             data = data * factor[row]
-            row, column, data = (a[data != 0] for a in (row, column, data))
+            filled = data != 0
+            row, column, data = row[filled], column[filled], data[filled]
         occupied = np.zeros(self.n_rows, dtype=bool)
         occupied[row] = True
         rows = _extent(occupied)
@@ -267,7 +268,7 @@ class CompressedMatrix:
         first = np.flatnonzero(np.diff(bins.channel_bin[members], prepend=-1))
         return np.add.reduceat(part, first, axis=1, dtype=np.float64)
 
-    def _restrict_sparse(self, bins: Bins) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]:
+    def _restrict_sparse(self, bins: Bins) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """Row, bin and value of the elements that are not zero, in order of rows, then bins."""
         nbins = max(len(bins), 1)
         column = bins.channel_bin[self.indices()]

@@ -72,13 +72,6 @@ class BinnedSpectrum:
         return self.variance + self.background_variance
 
     @property
-    def source_region(self) -> Any:
-        """Region of the events (`RegionSet` or REGION table), read from the file at the first use; None without."""
-        if callable(self.region):
-            self.region = self.region()
-        return self.region
-
-    @property
     def counts(self) -> NDArray[np.float64]:
         """Counts in the source region."""
         return self.rate * self.time
@@ -262,8 +255,8 @@ class Spectrum:
     def write(
         self, path: str | PathLike[str], *, overwrite: bool = False, provenance: Any = None, primary: Any = None
     ) -> Path:
-        """Write an OGIP file; see `wolter.data.spectrum_io.write_spectrum`."""
-        from wolter.data.spectrum_io import write_spectrum
+        """Write an OGIP file; see `wolter.data.spectrum_writer.write_spectrum`."""
+        from wolter.data.spectrum_writer import write_spectrum
 
         return write_spectrum(self, path, overwrite=overwrite, provenance=provenance, primary=primary)
 
