@@ -6,9 +6,14 @@ Nothing here is global: settings belong to a `Model` and are saved with every re
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from wolter.errors import ModelError, suggest
+
+if TYPE_CHECKING:
+    from wolter.models.absorption.abundances import AbundanceTable
 
 __all__ = ["ABUNDANCE_TABLES", "CROSS_SECTIONS", "Settings"]
 
@@ -40,8 +45,10 @@ class Settings:
 
     Parameters
     ----------
-    abund : str
-        Abundance table, one of `ABUNDANCE_TABLES` (case is ignored).
+    abund : str, AbundanceTable or mapping
+        Abundance table, one of `ABUNDANCE_TABLES` (case is ignored), or one's own: an `AbundanceTable`, a mapping from
+        element symbol to abundance by number relative to hydrogen (elements not named are absent), or XSPEC's
+        ``"file NAME"`` for a text file of thirty numbers.
     xsect : str
         Photoelectric cross-sections, one of `CROSS_SECTIONS`.
     cosmo : tuple of float
@@ -56,13 +63,13 @@ class Settings:
         For an unknown table or an impossible cosmology.
     """
 
-    abund: str = "angr"
+    abund: str | AbundanceTable = "angr"
     xsect: str = "vern"
     cosmo: tuple[float, float, float] = (70.0, 0.0, 0.73)
     atomdb: str = "3.1.2"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "abund", _known("abundance table", self.abund, ABUNDANCE_TABLES))
+        object.__setattr__(self, "abund", _abundances(self.abund))
         object.__setattr__(self, "xsect", _known("cross-section set", self.xsect, CROSS_SECTIONS))
         try:
             h0, q0, lambda0 = (float(v) for v in self.cosmo)
@@ -75,8 +82,26 @@ class Settings:
         object.__setattr__(self, "cosmo", (h0, q0, lambda0))
 
     def to_dict(self) -> dict[str, object]:
-        """JSON-ready mapping of all settings."""
-        return {"abund": self.abund, "xsect": self.xsect, "cosmo": list(self.cosmo), "atomdb": self.atomdb}
+        """JSON-ready mapping of all settings, from which ``Settings(**mapping)`` makes them again."""
+        abund = self.abund if isinstance(self.abund, str) else self.abund.to_dict()
+        return {"abund": abund, "xsect": self.xsect, "cosmo": list(self.cosmo), "atomdb": self.atomdb}
+
+
+def _abundances(given: object) -> object:
+    if isinstance(given, str) and not given.strip().lower().startswith("file "):
+        return _known("abundance table", given, ABUNDANCE_TABLES)
+    from wolter.models.absorption.abundances import AbundanceTable
+
+    if isinstance(given, str):
+        return AbundanceTable.read(given.strip()[len("file ") :].strip())
+    if isinstance(given, AbundanceTable):
+        return given
+    if isinstance(given, Mapping):
+        return AbundanceTable.of(given)
+    raise ModelError(
+        f"{given!r} is not an abundance table",
+        cure="Give a name, an AbundanceTable or a mapping from element to number.",
+    )
 
 
 def _known(what: str, name: str, table: dict[str, str]) -> str:

@@ -9,7 +9,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from os import PathLike
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +53,10 @@ class AbundanceTable:
     source: str = ""
 
     def __post_init__(self) -> None:
-        values = tuple(float(v) for v in self.values)
+        try:
+            values = tuple(float(v) for v in self.values)
+        except (TypeError, ValueError) as exc:
+            raise ModelError(f"abundance table {self.name!r} contains something that is no number") from exc
         if len(values) != len(ELEMENTS):
             raise ModelError(
                 f"abundance table {self.name!r} has {len(values)} numbers instead of {len(ELEMENTS)}",
@@ -68,7 +72,7 @@ class AbundanceTable:
         object.__setattr__(self, "values", values)
 
     @classmethod
-    def of(cls, values: Mapping[str, float], *, base: str | None = None, name: str = "file") -> AbundanceTable:
+    def of(cls, values: Mapping[str, float], *, base: str | None = None, name: str = "user") -> AbundanceTable:
         """Table from abundances by element, the others taken from a table of XSPEC's or zero.
 
         Parameters
@@ -90,6 +94,33 @@ class AbundanceTable:
             numbers[_element_index(element)] = value
         source = f"given by the user{f', the rest as {base}' if base else ''}"
         return cls(name, tuple(numbers), source)
+
+    @classmethod
+    def read(cls, path: str | PathLike[str]) -> AbundanceTable:
+        """Table from a text file of thirty numbers, hydrogen to zinc, as XSPEC's ``abund file NAME`` reads it.
+
+        Blanks and line ends separate the numbers; ``#`` begins a comment.
+
+        Raises
+        ------
+        ModelError
+            When the file cannot be read or does not hold thirty possible numbers.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+            numbers = tuple(float(v) for line in text.splitlines() for v in line.partition("#")[0].split())
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ModelError("the abundance table cannot be read", file=path, cure=f"({exc})") from exc
+        except ValueError as exc:
+            raise ModelError(f"the abundance table contains something that is no number: {exc}", file=path) from exc
+        try:
+            return cls("file", numbers, f"read from {Path(path).name}")
+        except ModelError as exc:
+            raise ModelError(exc.cause, file=path, cure=exc.cure) from None
+
+    def to_dict(self) -> dict[str, float]:
+        """Abundances by element symbol."""
+        return dict(zip(ELEMENTS, self.values, strict=True))
 
     def __getitem__(self, element: str) -> float:
         """Abundance of an element by its symbol, case ignored."""
@@ -152,7 +183,7 @@ def _vector(table: AbundanceTable, elements: tuple[str, ...]) -> npt.NDArray[np.
     return vector
 
 
-def abundances_of(table: Any, elements: tuple[str, ...]) -> npt.NDArray[np.float64]:
+def abundances_of(table: str | AbundanceTable, elements: tuple[str, ...]) -> npt.NDArray[np.float64]:
     """Abundances by number of several elements, float64 ``[len(elements)]``, read-only.
 
     They are rounded to single precision, in which XSPEC holds its tables; that keeps absorbed spectra equal to XSPEC's

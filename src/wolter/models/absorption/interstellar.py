@@ -24,7 +24,8 @@ _ATOMIC_MASS = 1.6605655e-24  # g
 _WEIGHTS = np.array([1, 4, 12, 14, 16, 20, 23, 24, 27, 28, 32, 35, 40, 40, 52, 56, 59, 59], dtype=float)
 _UPPER_LIMIT = 100e3  # eV
 _MEGABARN = 1e-18  # cm^2
-_NODES = 16
+_FEW, _MANY = 16, 64  # nodes of the quadrature over grain sizes, for grains that are transparent or black
+_BLACK = 3.0  # optical depth of the largest grain beyond which many are needed
 
 DEPLETION = np.array([1, 1, 0.5, 1, 0.6, 1, 0.25, 0.2, 0.02, 0.1, 0.6, 0.5, 1, 0.003, 0.03, 0.3, 0.05, 0.04])
 """Fraction of each of the eighteen elements that is gas, the rest being in grains (paper, table 2)."""
@@ -124,17 +125,16 @@ def species(edges: Array, redshift: float) -> Array:
 
 
 @cache
-def _quadrature() -> tuple[Array, Array]:
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+def _quadrature(number: int) -> tuple[Array, Array]:
+    nodes, weights = np.polynomial.legendre.leggauss(number)
     return nodes, 0.5 * weights
 
 
-def _sizes(grains: Grains) -> Array:
-    """Radii in cm at which the mean over the mass distribution is taken, for Gauss-Legendre weights.
+def _sizes(grains: Grains, nodes: Array) -> Array:
+    """Radii in cm at which the mean over the mass distribution is taken, for Gauss-Legendre nodes on -1..1.
 
     Mass is distributed as a^(3 - index) da, evenly in u = a^(4 - index), or in ln a if index = 4.
     """
-    nodes, _ = _quadrature()
     lo, hi = max(grains.a_min, 1e-9) * 1e-4, max(grains.a_max, 1e-9) * 1e-4
     k = 4.0 - grains.index
     if abs(k) < 1e-6:
@@ -151,9 +151,10 @@ def _grain_cross_section(mean: Array, mass: float, number: float, grains: Grains
     Integrated over the sizes and normalised to the mass in grains that is the mean over the mass of
     (1 - exp(-s a))/a times mass/(4/3 density); the paper writes the integral with incomplete gamma functions (A7).
     """
-    _, weights = _quadrature()
-    radius = _sizes(grains)
     s = 4.0 / 3.0 * grains.density / (mass / number) * mean
+    blackest = float(s.max(initial=0.0)) * max(grains.a_min, grains.a_max) * 1e-4
+    nodes, weights = _quadrature(_FEW if blackest < _BLACK else _MANY)
+    radius = _sizes(grains, nodes)
     shadowed = -np.expm1(-radius[:, None] * s) / radius[:, None]
     return mass / (4.0 / 3.0 * grains.density) * (weights @ shadowed)
 

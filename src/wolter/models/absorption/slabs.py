@@ -19,8 +19,8 @@ Array = npt.NDArray[np.float64]
 ABSORBERS = SUBSHELL_ELEMENTS
 """The eighteen elements whose columns XSPEC's absorption models know, in the order of their parameters."""
 
-_LYMAN_LIMIT = float(np.float32(0.0135984))  # keV
-_UPPER_LIMIT = 100.0  # keV
+_LYMAN_LIMIT = np.float32(0.0135984)  # keV
+_UPPER_LIMIT = np.float32(100.0)  # keV
 
 
 class GridMemory:
@@ -103,13 +103,13 @@ def atoms(edges: Array, redshift: float, xsect: str) -> Array:
     """
 
     def compute() -> Array:
-        rest = edges * (1.0 + redshift)
+        rest = edges.astype(np.float32) * np.float32(1.0 + redshift)
         used = (rest[:-1] >= _LYMAN_LIMIT) & (rest[:-1] <= _UPPER_LIMIT)
         out = np.zeros((len(ABSORBERS), len(edges) - 1))
         if not used.any():
             return out
         first, last = int(np.argmax(used)), len(used) - int(np.argmax(used[::-1]))
-        ev = rest[first : last + 1] * 1000.0
+        ev = (rest[first : last + 1] * np.float32(1000)).astype(np.float64)
         if xsect == "vern":
             out[:, first:last] = _at_edges(ev)
         else:
