@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -188,6 +189,7 @@ class Observation:
         from wolter.data import SpectrumSet
 
         chosen = self._chosen(detectors)
+        folder = None if output is None else Path(output)
         jobs = [(events, source, background, stokes, selection) for events in chosen.values()]
         made = list((executor.map if executor else map)(_make_spectra, jobs))
         spectra: list[Spectrum] = []
@@ -195,13 +197,10 @@ class Observation:
         for number, (detector, pairs) in enumerate(zip(chosen, made, strict=True), start=1):
             files = self._responses(detector, pairs[0][0], stokes, responses)
             for spectrum, back in pairs:
-                _attach(spectrum, back, files)
-                spectra.append(spectrum)
+                spectra.append(_attach(spectrum, back, files, folder))
                 groups.append(number)
         result = SpectrumSet(spectra, groups=groups)
-        if output is not None:
-            _write_spectra(self, result, Path(output), overwrite=overwrite)
-        return result
+        return result if folder is None else _write_spectra(self, result, folder, overwrite=overwrite)
 
     def _responses(self, detector: str, spectrum: Spectrum, stokes: str | None, responses: Any) -> dict[str, Any]:
         """Response files of one detector: given ones, or found in a folder."""
@@ -332,34 +331,59 @@ def _make_spectra(job: tuple[Any, ...]) -> list[tuple[Spectrum, Spectrum | None]
     return [(made.i, back.i), (made.q, back.q), (made.u, back.u)]
 
 
-def _attach(spectrum: Spectrum, background: Spectrum | None, files: Mapping[str, Any]) -> None:
-    """Attach background and responses to a spectrum and check that they belong together."""
-    from wolter.data import ARF, RMF, check_responses
+def _attach(spectrum: Spectrum, background: Spectrum | None, files: Mapping[str, Any], folder: Path | None) -> Spectrum:
+    """Spectrum with background and responses attached, checked that they belong together."""
+    from wolter.data import ARF, RMF
 
-    spectrum.background = background
+    if background is not None:
+        spectrum = spectrum.replace(background=background)
     if not files:
-        return
+        return spectrum
     area = files["arf"] if spectrum.stokes in (None, 0) else files.get("mrf")
     if area is None:
         raise ResponseError(
             f"a Stokes {'IQU'[spectrum.stokes or 0]} spectrum needs a modulation response (mrf) and none is given",
             cure="Add 'mrf': path to the responses.",
         )
-    spectrum.rmf, spectrum.arf = RMF.read(files["rmf"]), ARF.read(area)
-    spectrum.respfile, spectrum.ancrfile = str(files["rmf"]), str(area)
-    check_responses(spectrum)
+    named = {"respfile": files["rmf"], "ancrfile": area}
+    if folder is not None:  # relative to the spectrum, so that the folder can move as a whole
+        named = {key: os.path.relpath(file, folder) for key, file in named.items()}
+    spectrum = spectrum.replace(**{key: str(file) for key, file in named.items()})
+    return spectrum.with_responses(RMF.read(files["rmf"]), ARF.read(area))
 
 
-def _write_spectra(observation: Observation, spectra: SpectrumSet, folder: Path, *, overwrite: bool) -> None:
-    """Write source and background spectra, named as in the mission's tutorial: ``<mission>_<det>_src_I.pha``."""
+def _product_stem(observation: Observation, spectrum: Spectrum) -> str:
+    """``<mission>_det<n>``, as the mission's tutorial names its products."""
     detectors = list(observation.events)
+    name = spectrum.detnam.strip()
+    number = detectors.index(name) + 1 if name in detectors else name.lower()
+    return f"{observation.mission.name}_det{number}"
+
+
+def _write_spectra(observation: Observation, spectra: SpectrumSet, folder: Path, *, overwrite: bool) -> SpectrumSet:
+    """Write source and background spectra (``<mission>_det<n>_src_I.pha``); all of them, or none on an error."""
+    from wolter.data import Spectrum, SpectrumSet
+
+    plan: list[tuple[Spectrum, Path, Path | None]] = []
     for spectrum in spectra:
-        detector = (spectrum.detnam or "").strip()
-        number = detectors.index(detector) + 1 if detector in detectors else detector.lower()
         letter = "" if spectrum.stokes is None else "IQU"[spectrum.stokes]
-        stem = f"{observation.mission.name}_det{number}" if observation.mission.telescop else f"det{number}"
-        if spectrum.background is not None:
-            name = f"{stem}_bck_{letter}.pha"
-            spectrum.background.write(folder / name, overwrite=overwrite)
-            spectrum.backfile = name
-        spectrum.write(folder / f"{stem}_src_{letter}.pha", overwrite=overwrite)
+        stem = _product_stem(observation, spectrum)
+        back = None if spectrum.background is None else folder / f"{stem}_bck_{letter}.pha"
+        plan.append((spectrum, folder / f"{stem}_src_{letter}.pha", back))
+    inputs = [events.path for events in observation.events.values()]
+    provenance = fits.Provenance("extract", {"obsid": observation.obsid}, inputs).resolved()
+    written: list[Spectrum] = []
+    with ExitStack() as stack:
+        pending = {
+            path: stack.enter_context(fits.atomic_path(path, overwrite=overwrite))
+            for _, source, back in plan
+            for path in (source, back)
+            if path is not None
+        }
+        for spectrum, source, back in plan:
+            if back is not None and spectrum.background is not None:
+                spectrum.background.write(pending[back], overwrite=True, provenance=provenance)
+                spectrum = spectrum.replace(backfile=back.name, background=spectrum.background.replace(path=back))
+            spectrum.write(pending[source], overwrite=True, provenance=provenance)
+            written.append(spectrum.replace(path=source))
+    return SpectrumSet(written, groups=spectra.groups)
