@@ -10,12 +10,12 @@ and which functions simulate it. Concrete missions live in plug-ins registered u
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -26,12 +26,21 @@ __all__ = [
     "EnergyScale",
     "EventColumns",
     "FileRole",
+    "HeaderLike",
     "Mission",
     "Weighting",
     "get_mission",
     "mission_of",
     "missions",
 ]
+
+
+class HeaderLike(Protocol):
+    """A FITS header, or a dict in its place."""
+
+    def get(self, key: str, default: Any = None, /) -> Any:
+        """Value of a keyword, or the default."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,7 @@ class FileRole:
     version: int | None = None
 
 
-def _no_role(path: Path, headers: list[Mapping[str, Any]]) -> FileRole | None:
+def _no_role(path: Path, headers: Sequence[HeaderLike]) -> FileRole | None:
     """Role of a file judged by OGIP classes alone."""
     for header in headers:
         text = {k: str(header.get(k, "")).strip().upper() for k in ("HDUCLAS1", "EXTNAME", "DETNAM")}
@@ -158,7 +167,7 @@ class Mission:
     gti_names: tuple[str, ...] = ("GTI", "STDGTI")
     weightings: Mapping[str, Weighting] = field(default_factory=lambda: MappingProxyType({}))
     default_weighting: str | None = None
-    classify: Callable[[Path, list[Mapping[str, Any]]], FileRole | None] = _no_role
+    classify: Callable[[Path, Sequence[HeaderLike]], FileRole | None] = _no_role
     simulator: str | None = None
     nominal_responses: str | None = None
     notes: tuple[str, ...] = ()
@@ -252,17 +261,17 @@ def get_mission(name: str) -> Mission:
     )
 
 
-def mission_of(header: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> Mission:
+def mission_of(header: HeaderLike | Sequence[HeaderLike]) -> Mission:
     """Mission of a file, by TELESCOP of its header(s); `GENERIC` for telescopes without a plug-in.
 
     Parameters
     ----------
-    header : mapping or iterable of mappings
+    header : header or sequence of headers
         Header(s) of the file, most telling first.
     """
-    headers = [header] if isinstance(header, Mapping) or hasattr(header, "get") else list(header)
+    headers: Sequence[Any] = header if isinstance(header, Sequence) else [header]
     for one in headers:
-        telescop = str(one.get("TELESCOP", "") or "").strip().upper()  # type: ignore[union-attr]
+        telescop = str(one.get("TELESCOP", "") or "").strip().upper()
         if not telescop:
             continue
         for mission in missions().values():

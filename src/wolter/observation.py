@@ -362,7 +362,7 @@ def _product_stem(observation: Observation, spectrum: Spectrum) -> str:
 
 def _write_spectra(observation: Observation, spectra: SpectrumSet, folder: Path, *, overwrite: bool) -> SpectrumSet:
     """Write source and background spectra (``<mission>_det<n>_src_I.pha``); all of them, or none on an error."""
-    from wolter.data import Spectrum, SpectrumSet
+    from wolter.data import SpectrumSet
 
     plan: list[tuple[Spectrum, Path, Path | None]] = []
     for spectrum in spectra:

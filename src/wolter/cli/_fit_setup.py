@@ -187,8 +187,8 @@ def build_fit(options: FitOptions) -> Fit:
     from wolter.fit import Fit
     from wolter.models import Model, Settings
 
-    given = {k: v for k, v in (("abund", options.abund), ("xsect", options.xsect)) if v}
-    model = Model(options.model, settings=Settings(**given))
+    settings = Settings(abund=options.abund or Settings.abund, xsect=options.xsect or Settings.xsect)
+    model = Model(options.model, settings=settings)
     fit = Fit(load_spectra(options), model, statistic=options.stat)
     for name in options.free_by_group:
         fit.free_by_group(name)

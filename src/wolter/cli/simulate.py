@@ -57,11 +57,11 @@ def command(
     from wolter.simulate import simulate_observation
 
     with polite_warnings():
-        the_model = Model(model, settings=Settings(**({"abund": abund} if abund else {})))
+        the_model = Model(model, settings=Settings(abund=abund or Settings.abund))
         for text in set_:
             name, value = assignment(text, "set")
             try:
-                the_model[name] = float(value)
+                the_model[name].value = float(value)
             except ValueError as exc:
                 if "could not convert" not in str(exc):
                     raise

@@ -8,12 +8,11 @@ alpha (Di Marco et al. 2022, AJ 163, 170).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
-from wolter.mission import EnergyScale, EventColumns, FileRole, Mission, Weighting
+from wolter.mission import EnergyScale, EventColumns, FileRole, HeaderLike, Mission, Weighting
 
 __all__ = ["MISSION"]
 
@@ -24,7 +23,7 @@ _WEIGHTINGS = (
 )
 
 
-def classify(path: Path, headers: list[Mapping[str, Any]]) -> FileRole | None:
+def classify(path: Path, headers: Sequence[HeaderLike]) -> FileRole | None:
     """Role of a file of an IXPE observation, from its headers.
 
     Parameters
@@ -59,7 +58,7 @@ def classify(path: Path, headers: list[Mapping[str, Any]]) -> FileRole | None:
     return None
 
 
-def _columns(header: Mapping[str, Any]) -> set[str]:
+def _columns(header: HeaderLike) -> set[str]:
     """Column names a table header declares."""
     number = int(header.get("TFIELDS", 0) or 0)
     return {str(header.get(f"TTYPE{i}", "")).strip().upper() for i in range(1, number + 1)}

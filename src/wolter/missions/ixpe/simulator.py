@@ -125,6 +125,11 @@ def _responses(mission: Mission, scene: Scene, detector: str) -> tuple[Any, Any,
         weighting=mission.weighting(mission.default_weighting or "unweighted").stokeswt,
         weight_boundaries=mission.weight_boundaries,
     )
+    if found.rmf is None or found.arf is None or found.mrf is None:
+        raise SimulationError(
+            f"the folder lacks a redistribution matrix, effective area or modulation response of {detector}",
+            file=scene.responses,
+        )
     return RMF.read(found.rmf), ARF.read(found.arf), ARF.read(found.mrf), False
 
 
