@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from wolter.models.absorption.gas import helium
+from wolter.models.absorption.gas import RESONANCES, helium
 from wolter.models.absorption.tables import read_records
 
 __all__ = ["bin_cross_section", "helium_marr_west"]
@@ -21,20 +21,14 @@ _HELIUM_LIMIT = 503.97  # Angstrom
 # A cross-section per gram times the mass of a helium atom, as the authors' tables are kept; the product is nearly 1.
 _HELIUM_FACTOR = 6.022045e23 / 4.0026 * float(np.exp(-_LN_BARN)) * 6.646
 
-# Marr & West 1976, ADNDT 18, 497: log10 of the cross-section (Mb at 46 A and beyond, both in cm^2 here) in powers of
-# log10 of the wavelength in Angstrom, longwards and shortwards of 46 A.
+# Marr & West 1976, ADNDT 18, 497: log10 of the cross-section in cm^2 in powers of log10 of the wavelength in Angstrom,
+# longwards and shortwards of 46 A.
 _MARR_WEST_LONG = (
     -29.53607, 7.083061, 0.8678646, -1.221932, 0.04052997, 0.1317109, -0.03265795, 0.002500933,
 )  # fmt: skip
 _MARR_WEST_SHORT = (
     -24.65188, 4.354679, -3.553024, 5.573040, -5.872938, 3.720797, -1.226919, 0.1576657,
 )  # fmt: skip
-_RESONANCES = (
-    (2.81, 1.610, 2.64061e-3),
-    (2.51, 2.795, 6.20116e-4),
-    (2.45, 3.817, 2.56061e-4),
-    (2.44, 4.824, 1.320159e-4),
-)
 
 
 @dataclass(frozen=True)
@@ -65,7 +59,7 @@ def helium_marr_west(energy: Array) -> Array:
     x = np.log10(wavelength)
     long = np.polynomial.polynomial.polyval(x, _MARR_WEST_LONG)
     rydbergs = 911.2671 / wavelength
-    for q, nu, gamma in _RESONANCES:
+    for q, nu, gamma in RESONANCES:
         t = 2.0 * (rydbergs - 3.0 + 1.0 / (nu * nu) - 1.807317) / gamma
         long += np.log10((t - q) ** 2 / (1.0 + t * t))
     y = np.where(wavelength < 46.0, np.polynomial.polynomial.polyval(x, _MARR_WEST_SHORT), long)

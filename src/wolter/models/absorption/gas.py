@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["helium", "hydrogen", "molecular_hydrogen"]
+__all__ = ["RESONANCES", "helium", "hydrogen", "molecular_hydrogen"]
 
 Array = npt.NDArray[np.float64]
 
@@ -18,7 +18,7 @@ _RYDBERG = 13.598
 _YAN_HELIUM = (1.0, -4.7416, 14.8200, -30.8678, 37.3584, -23.4585, 5.9133)
 # Fano profiles (q, nu, gamma) of the four strongest autoionising states, 2s2p 1P and up: q of Fernley, Taylor &
 # Seaton 1987, J. Phys. B 20, 6457; nu and gamma (Rydberg) of Oza 1986, Phys. Rev. A 33, 824.
-_RESONANCES = (
+RESONANCES = (
     (2.81, 1.610, 2.64061e-3),
     (2.51, 2.795, 6.20116e-4),
     (2.45, 3.817, 2.56061e-4),
@@ -55,7 +55,7 @@ def helium(energy: Array) -> Array:
     first = int(np.searchsorted(energy, _HELIUM_EDGE))
     e = energy[first:]
     sigma = 733e-6 * (e / 1000.0) ** -3.5 * _polynomial(np.sqrt(_HELIUM_EDGE / e), _YAN_HELIUM)
-    for q, nu, gamma in _RESONANCES:
+    for q, nu, gamma in RESONANCES:
         x = 2.0 * (e / _RYDBERG - (_SECOND_LIMIT - 1.0 / (nu * nu))) / gamma
         sigma *= (x - q) ** 2 / (1.0 + x * x)
     out[first:] = sigma
