@@ -11,7 +11,8 @@ import numpy as np
 
 from wolter.errors import SimulationError, UnitError
 from wolter.mission import get_mission
-from wolter.units import is_quantity, to_deg, to_seconds
+from wolter.sky import parse_position
+from wolter.units import is_quantity, to_seconds
 
 if TYPE_CHECKING:
     from wolter.models import Model
@@ -122,18 +123,6 @@ def source_spectrum(model: Model, edges: np.ndarray) -> SourceSpectrum:
     return SourceSpectrum(i, np.minimum(degree, 1.0), 0.5 * np.arctan2(u, q))
 
 
-def _position(value: Any) -> tuple[float, float]:
-    """Right ascension and declination (deg) of a position in any of the forms accepted."""
-    if isinstance(value, str):
-        from wolter.sky import parse_position
-
-        return parse_position(value)
-    if hasattr(value, "ra") and hasattr(value, "dec"):
-        return float(value.ra.deg), float(value.dec.deg)
-    ra, dec = value
-    return to_deg(ra, "right ascension"), to_deg(dec, "declination")
-
-
 def _rate(value: Any) -> float | None:
     """Background rate as counts s^-1 arcmin^-2."""
     if value is None:
@@ -229,7 +218,7 @@ def simulate_observation(
     if isinstance(model, str):
         model = Model(model)
     the_mission = get_mission(mission)
-    ra, dec = _position(position)
+    ra, dec = parse_position(position)
     if not 0 < visible_fraction <= 1:
         raise SimulationError(f"visible_fraction is {visible_fraction}", cure="Give a fraction above 0 and up to 1.")
     scene = Scene(

@@ -7,7 +7,18 @@ by cfitsio's rules and counts pixels as the extractor does.
 
 from __future__ import annotations
 
-from wolter.sky.build import annulus, as_region, box, circle, ellipse, panda, parse_position, parse_regions, polygon, read_regions
+from wolter.sky.build import (
+    annulus,
+    as_region,
+    box,
+    circle,
+    ellipse,
+    panda,
+    parse_position,
+    parse_regions,
+    polygon,
+    read_regions,
+)
 from wolter.sky.interop import from_regions
 from wolter.sky.pixel import PixelRegion
 from wolter.sky.regionset import RegionSet

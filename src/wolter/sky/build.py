@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wolter.errors import RegionError, UnitError
-from wolter.sky.frames import is_celestial, normal_frame
+from wolter.sky.frames import convert, is_celestial, normal_frame
 from wolter.sky.reader import parse_text
 from wolter.sky.regionset import RegionSet
 from wolter.sky.sas import looks_like_sas, parse_sas
@@ -26,6 +26,7 @@ __all__ = [
     "circle",
     "ellipse",
     "panda",
+    "parse_position",
     "parse_regions",
     "polygon",
     "read_regions",
@@ -200,8 +201,9 @@ def parse_position(center: Any) -> tuple[float, float]:
     UnitError, RegionError
         If it is not understood or has no unit.
     """
-    _, ra, dec = _position(center, None)
-    return ra, dec
+    frame, lon, lat = _position(center, None)
+    ra, dec = convert(lon, lat, frame, "fk5")
+    return float(ra), float(dec)
 
 
 def _skycoord(center: Any) -> tuple[str, float, float]:

@@ -1,0 +1,227 @@
+"""The check-suite every mission must pass, as scikit-learn checks its estimators.
+
+``check_mission(mission, folder)`` simulates an observation with known truth, finds it as an `Observation`, extracts
+its products, fits them and compares every step with what went in. A plug-in's own tests need only this one call.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wolter.errors import MissionError
+from wolter.mission import Mission, get_mission, mission_of, missions
+
+__all__ = ["CHECKS", "check_mission"]
+
+_POSITION = "12:30:00.0 +12:24:00"
+_MODEL = "tbabs*powerlaw"
+_TRUTH = {"TBabs.nH": 0.5, "powerlaw.PhoIndex": 2.0, "powerlaw.norm": 0.2}
+_POLARISED = {"polconst.A": 0.25, "polconst.psi": 30.0}
+_SIGMAS = 4.0
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise MissionError(f"mission check failed: {message}")
+
+
+class _Bench:
+    """One simulated observation and what has been made of it so far."""
+
+    def __init__(self, mission: Mission, folder: Path, seed: int) -> None:
+        self.mission, self.folder, self.seed = mission, folder, seed
+        self.polarised = bool(mission.weightings)
+        self.expression = f"polconst*{_MODEL}" if self.polarised else _MODEL
+        self.truth = _TRUTH | (_POLARISED if self.polarised else {})
+        self.made: dict[str, Any] = {}
+
+    def model(self) -> Any:
+        from wolter.models import Model
+
+        model = Model(self.expression)
+        for name, value in self.truth.items():
+            model[name].value = value
+        return model
+
+
+def check_description(bench: _Bench) -> None:
+    """The description is complete and consistent with itself and the registry."""
+    mission = bench.mission
+    _require(missions().get(mission.name) is mission, f"{mission.name} is not registered under its name")
+    _require(bool(mission.telescop) and bool(mission.detectors), "TELESCOP values and detectors are named")
+    for value in mission.telescop:
+        _require(get_mission(value) is mission, f"TELESCOP {value} leads to the mission")
+        _require(mission_of({"TELESCOP": value}) is mission, f"a header of {value} leads to the mission")
+    if mission.energy is not None:
+        edges = mission.energy.edges()
+        _require(len(edges) == mission.energy.last - mission.energy.first + 2, "one more edge than channels")
+        _require(bool(np.all(np.diff(edges) > 0)), "channel energies ascend")
+        first, last = mission.energy.channels(*mission.band)
+        inside = mission.energy.lower_edge(first) >= mission.band[0] - 1e-9
+        _require(bool(inside) and first < last, "the band holds channels")
+    if mission.weightings:
+        columns = mission.columns
+        _require(None not in (columns.q, columns.u), "a mission with weightings names its Stokes columns")
+        _require(mission.default_weighting in mission.weightings, "the default weighting is one of those it has")
+
+
+def check_simulate(bench: _Bench) -> None:
+    """The simulator writes an observation and its truth; the same seed gives the same events."""
+    from astropy import units as u
+
+    from wolter.simulate import simulate_observation
+
+    def run(where: str) -> Path:
+        return simulate_observation(
+            bench.model(),
+            mission=bench.mission.name,
+            position=_POSITION,
+            exposure=20 * u.ks,
+            output=bench.folder / where,
+            obsid="00000001",
+            seed=bench.seed,
+        )
+
+    bench.made["path"] = run("first")
+    bench.made["again"] = run("second")
+    truth = json.loads((bench.folder / "first" / "00000001_truth.json").read_text())
+    _require(truth["parameters"].items() >= bench.truth.items(), "the truth file says what was put in")
+    bench.made["truth"] = truth
+
+
+def check_observation(bench: _Bench) -> None:
+    """The observation is recognised and its event lists agree with the truth file and with themselves."""
+    from wolter.observation import Observation
+
+    observation = bench.made["observation"] = Observation(bench.made["path"])
+    again = Observation(bench.made["again"])
+    _require(observation.mission is bench.mission, "the files lead to the mission")
+    _require(observation.obsid == "00000001", "OBS_ID is found")
+    _require(tuple(observation.events) == bench.mission.detectors, "every detector has an event list")
+    for name, events in observation.events.items():
+        told = bench.made["truth"]["detectors"][name]
+        _require(events.count() == told["events"], f"{name}: the file holds the events simulated")
+        _require(abs(events.exposure - told["livetime"]) < 1e-6 * told["livetime"], f"{name}: exposure is live time")
+        column = bench.mission.columns
+        time = events.column(column.time)
+        _require(bool(np.all(np.diff(time) >= 0)), f"{name}: times ascend")
+        _require(bool(events.gti.contains(time).all()), f"{name}: all events lie in good time")
+        _require(abs(events.gti.exposure - 20e3) < 1e-3, f"{name}: good time is what was asked for")
+        _require(0 < events.deadc <= 1, f"{name}: DEADC is a fraction")
+        energy = events.column(column.energy)
+        scale = bench.mission.energy
+        if scale is not None:
+            _require(bool((energy >= scale.first).all() and (energy <= scale.last).all()), f"{name}: channels in range")
+        same = again.events[name].column(column.time)
+        _require(np.array_equal(time, same), f"{name}: the same seed gives the same events")
+
+
+def _regions() -> tuple[Any, Any]:
+    from astropy import units as u
+
+    from wolter.sky import annulus, circle
+
+    return circle(_POSITION, 60 * u.arcsec), annulus(_POSITION, 132 * u.arcsec, 252 * u.arcsec)
+
+
+def check_extract(bench: _Bench) -> None:
+    """Counts are conserved: a spectrum over the whole field holds every event, regions hold what a direct cut gives."""
+    from wolter.makers import extract_spectrum, sky_image
+
+    source, _ = _regions()
+    for name, events in bench.made["observation"].events.items():
+        everything = extract_spectrum(events)
+        _require(everything.counts.sum() == events.count(), f"{name}: the spectrum holds every event")
+        _require(float(sky_image(events).data.sum()) == events.count(), f"{name}: the image holds every event")
+        inside = extract_spectrum(events.select(region=source))
+        x, y = (events.column(c) for c in (bench.mission.columns.x, bench.mission.columns.y))
+        px, py = events.wcs.sky_to_pixel(187.5, 12.4)
+        radius = 60.0 / 3600.0 / events.wcs.pixel_scale_deg
+        direct = int((np.hypot(x - px, y - py) <= radius).sum())
+        _require(abs(inside.counts.sum() - direct) <= 2, f"{name}: the region holds what a direct cut gives")
+        _require(inside.gti is not None, f"{name}: the spectrum carries its good time")
+
+
+def check_products(bench: _Bench) -> None:
+    """Spectra written and read again are the same, and find their responses and backgrounds by their headers."""
+    from wolter.data import SpectrumSet
+
+    source, background = _regions()
+    output = bench.folder / "products"
+    output.mkdir()
+    for weighting in bench.mission.weightings or (None,):
+        folder = output / str(weighting)
+        folder.mkdir()
+        made = bench.made["observation"].spectra(
+            source, background, stokes=weighting, responses=bench.folder / "first" / "responses", output=folder
+        )
+        read = SpectrumSet.read([s.path for s in made], groups=made.groups)
+        for one, other in zip(made, read, strict=True):
+            _require(bool(np.allclose(one.rate, other.rate, rtol=1e-6)), f"{one.path}: rates survive the file")
+            _require(other.rmf is not None and other.arf is not None, f"{one.path}: responses are found again")
+            _require(other.background is not None, f"{one.path}: the background is found again")
+        bench.made[f"spectra {weighting}"] = read
+
+
+def check_fit(bench: _Bench) -> None:
+    """A fit finds the truth within its own errors, for every weighting."""
+    from astropy import units as u
+
+    from wolter.fit import Fit
+
+    lo, hi = (e * u.keV for e in bench.mission.band)
+    for weighting in bench.mission.weightings or (None,):
+        fit = Fit(bench.made[f"spectra {weighting}"].select(lo, hi), bench.expression)
+        fit.run()
+        for parameter in fit.parameters:
+            name = parameter.name
+            if name.endswith(".norm") or parameter.tied or name not in bench.truth:
+                continue  # the region holds only part of the point-spread function
+            pull = (parameter.value - bench.truth[name]) / (parameter.sigma or np.nan)
+            _require(
+                abs(pull) < _SIGMAS,
+                f"{weighting}: {name} is {parameter.value:.4g} +/- {parameter.sigma:.2g}, truth {bench.truth[name]:g}",
+            )
+
+
+CHECKS: tuple[Callable[[_Bench], None], ...] = (
+    check_description,
+    check_simulate,
+    check_observation,
+    check_extract,
+    check_products,
+    check_fit,
+)
+
+
+def check_mission(mission: Mission, folder: Path, *, seed: int = 1) -> Iterator[str]:
+    """Run all checks on a mission, in order, since each builds on the one before.
+
+    Parameters
+    ----------
+    mission : Mission
+        The mission, registered.
+    folder : Path
+        An empty folder for the simulated files.
+    seed : int
+        Seed of the simulation.
+
+    Yields
+    ------
+    str
+        Name of each check that passed.
+
+    Raises
+    ------
+    MissionError
+        At the first check that fails.
+    """
+    bench = _Bench(mission, Path(folder), seed)
+    for check in CHECKS:
+        check(bench)
+        yield check.__name__
