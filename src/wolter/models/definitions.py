@@ -25,6 +25,8 @@ __all__ = [
 ]
 
 Array = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
 Kind = Literal["add", "mul", "con", "mix"]
 ComponentFunction = Callable[..., Array]
 """``f(edges[n + 1], pars[B, P], ctx) -> [B, n]``; a convolution takes ``flux[B, n]`` as fourth argument."""

@@ -17,7 +17,16 @@ __all__ = ["available_names", "component", "get_component", "register", "resolve
 
 # Module (relative to wolter.models) -> names and aliases of its components.
 _MODULES: dict[str, str] = {
-    "components.constants": "constant",
+    "components.constants": "constant logconst log10con",
+    "components.lines": "gaussian zgauss agauss zagauss lorentz zlorentz step",
+    "components.factors": ("edge zedge smedge expfac expabs highecut zhighect plabs spexpcut cyclabs notch cabs"),
+    "components.extinction": "redden zredden",
+    "components.absorption_lines": "gabs zgabs lorabs",
+    "components.convolutions": (
+        "cflux cpflux clumin cglumin gsmooth lsmooth partcov zashift zmshift vashift vmshift simpl"
+    ),
+    "components.comptonisation": "compTT",
+    "components.nonthermal": "grbm srcut",
     "components.powerlaws": (
         "powerlaw zpowerlw bknpower zbknpower bkn2pow cutoffpl zcutoffpl pegpwrlw logpar zlogpar eplogpar expdec"
     ),

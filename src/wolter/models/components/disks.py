@@ -1,8 +1,9 @@
 """Multi-temperature discs.
 
-A disc with T = Tin (r/rin)^-p emits, per keV, E² times the integral over t = T/Tin from 0 to 1 of t^(-2/p - 1)/(exp(x/t) - 1),
-x = E/Tin (Mitsuda et al. 1984, PASJ 36, 741; Mineshige et al. 1994, ApJ 426, 308). With y = x/t it is x^(-2/p) times
-the integral of y^(2/p - 1)/(exp(y) - 1) from x to infinity, a function of one variable for given p.
+A disc with T = Tin (r/rin)^-p emits, per keV, E² times the integral over t = T/Tin from 0 to 1 of
+t^(-2/p - 1)/(exp(x/t) - 1), x = E/Tin (Mitsuda et al. 1984, PASJ 36, 741; Mineshige et al. 1994, ApJ 426, 308). With
+y = x/t it is x^(-2/p) times the integral of y^(2/p - 1)/(exp(y) - 1) from x to infinity, a function of one variable for
+given p.
 """
 
 from __future__ import annotations

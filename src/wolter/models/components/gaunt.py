@@ -1,8 +1,8 @@
 """Thermally averaged free-free Gaunt factor.
 
-For gamma² = Z² 13.58 eV/kT between 0.001 and 0.1 the polynomials of Kellogg, Baldwin & Koch (1975, ApJ 199, 299) to the values
-of Karzas & Latter (1961, ApJS 6, 167), as multiples of the Born approximation; below, the Born approximation itself; above,
-bilinear interpolation in the table of Kurucz (1970, SAO Special Report 309, p. 77) with the two
+For gamma² = Z² 13.58 eV/kT between 0.001 and 0.1 the polynomials of Kellogg, Baldwin & Koch (1975, ApJ 199, 299) to the
+values of Karzas & Latter (1961, ApJS 6, 167), as multiples of the Born approximation; below, the Born approximation
+itself; above, bilinear interpolation in the table of Kurucz (1970, SAO Special Report 309, p. 77) with the two
 corrections by Molnar that XSPEC uses too.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from wolter.models.definitions import Array
+from wolter.models.definitions import Array, Indices
 
 __all__ = ["gaunt_factor"]
 
@@ -110,9 +110,7 @@ def _born(u: Array) -> Array:
     near = np.where(small, x, 2.0)
     half2 = 0.25 * near * near
     t2 = (near / 3.75) ** 2
-    i0 = np.polynomial.polynomial.polyval(
-        t2, [1.0, 3.5156229, 3.0899424, 1.2067492, 0.2659732, 0.0360768, 0.0045813]
-    )
+    i0 = np.polynomial.polynomial.polyval(t2, [1.0, 3.5156229, 3.0899424, 1.2067492, 0.2659732, 0.0360768, 0.0045813])
     k0_near = -np.log(0.5 * near) * i0 + np.polynomial.polynomial.polyval(
         half2, [-0.57721566, 0.42278420, 0.23069756, 0.03488590, 0.00262698, 0.00010750, 0.00000740]
     )
@@ -131,7 +129,7 @@ def _polynomial(u: Array, gamma2: Array) -> Array:
     node = np.clip(np.searchsorted(_NODES, scaled) - 1, 0, len(_NODES) - 2)[:, None]  # [B, 1]
     weight = (scaled[:, None] - _NODES[node]) / (_NODES[node + 1] - _NODES[node])
 
-    def at(which: Array) -> Array:
+    def at(which: Indices) -> Array:
         c0, c1, c2 = (power[which, band] for power in _POLYNOMIALS)
         return c0 + u * (c1 + u * c2)
 

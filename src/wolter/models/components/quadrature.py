@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from wolter.models.definitions import Array
+from wolter.models.definitions import Array, Indices
 
 __all__ = [
     "bin_integral",
@@ -110,7 +110,7 @@ def bin_integral(edges: Array, integrand: Callable[[Array], Array], slope: Calla
     for limit, order in _ORDERS:
         if top <= limit:
             return _gauss(centre, half, integrand, order, 1)
-    pieces: list[tuple[Array, Array]] = []
+    pieces: list[tuple[Indices, Array]] = []
     todo = np.ones(len(half), dtype=bool)
     for limit, order in _ORDERS:
         bins = np.nonzero(todo & (steepness <= limit))[0]
