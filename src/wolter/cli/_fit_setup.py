@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wolter.data import Spectrum, SpectrumSet
     from wolter.fit import Fit
 
-__all__ = ["FitOptions", "assignment", "build_fit", "fit_options", "load_spectra", "run_fit"]
+__all__ = ["FitOptions", "assignment", "build_fit", "fit_options", "load_spectra", "run_fit", "start_values"]
 
 
 @dataclass(frozen=True)
@@ -182,6 +182,16 @@ def assignment(text: str, option: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+def start_values(texts: Iterable[str]) -> Iterator[tuple[str, float]]:
+    """Names and numbers of ``--set``."""
+    for text in texts:
+        name, value = assignment(text, "set")
+        try:
+            yield name, float(value)
+        except ValueError:
+            raise click.UsageError(f"--set {text!r}: {value!r} is not a number") from None
+
+
 def build_fit(options: FitOptions) -> Fit:
     """The fit the options describe, not yet run."""
     from wolter.fit import Fit
@@ -192,13 +202,8 @@ def build_fit(options: FitOptions) -> Fit:
     fit = Fit(load_spectra(options), model, statistic=options.stat)
     for name in options.free_by_group:
         fit.free_by_group(name)
-    for text in options.set_:
-        name, value = assignment(text, "set")
-        try:
-            number = float(value)
-        except ValueError:
-            raise click.UsageError(f"--set {text!r}: {value!r} is not a number") from None
-        fit.set(name, number)
+    for name, value in start_values(options.set_):
+        fit.set(name, value)
     for text in options.tie:
         fit.tie(*assignment(text, "tie"))
     for name in options.freeze:

@@ -52,20 +52,14 @@ def command(
     """Simulate an observation of a point source, in the layout of the mission's archive."""
     from astropy import units as u
 
-    from wolter.cli._fit_setup import assignment
+    from wolter.cli._fit_setup import start_values
     from wolter.models import Model, Settings
     from wolter.simulate import simulate_observation
 
     with polite_warnings():
         the_model = Model(model, settings=Settings(abund=abund or Settings.abund))
-        for text in set_:
-            name, value = assignment(text, "set")
-            try:
-                the_model[name].value = float(value)
-            except ValueError as exc:
-                if "could not convert" not in str(exc):
-                    raise
-                raise click.UsageError(f"--set {text!r}: {value!r} is not a number") from None
+        for name, value in start_values(set_):
+            the_model[name].value = value
         output_folder(output)
         folder = simulate_observation(
             the_model,
