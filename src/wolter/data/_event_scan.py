@@ -1,0 +1,284 @@
+"""One pass over an event table: the tests of a selection, cheapest first, columns decoded for survivors only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wolter import fits
+from wolter.errors import DataError
+from wolter.expr import Expression
+from wolter.gti import GTI
+from wolter.sky import PixelRegion, RegionSet
+
+__all__ = ["ROW", "ColumnRanges", "RegionCut", "Selection", "TimeTest", "grouped_ranges", "scan"]
+
+ROW = "#row"  # pseudo-column: row number in the file, from 0
+_YIELD_ROWS = 1 << 16  # survivors are handed on in parts of at least this many rows
+
+Part = dict[str, NDArray[Any]]
+ColumnRanges = tuple[str, tuple[tuple[float, float], ...]]  # column, closed ranges of which one must hold
+
+
+@dataclass(frozen=True)
+class RegionCut:
+    """A region in the pixels of one pair of coordinate columns.
+
+    Attributes
+    ----------
+    x, y : str
+        Coordinate columns.
+    region : RegionSet
+        As the user gave it.
+    pixels : PixelRegion
+        The same in pixels of the columns.
+    """
+
+    x: str
+    y: str
+    region: RegionSet
+    pixels: PixelRegion
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What an event must satisfy, beside the good time intervals of its file; everything given must hold.
+
+    Attributes
+    ----------
+    regions : tuple of RegionCut
+        Regions; the event must lie in all of them.
+    ranges : tuple of (column, ((lo, hi), ...))
+        Columns whose value must lie in one of some closed ranges.
+    lists : tuple of (column, values)
+        Columns whose value must be in a list (grades).
+    expressions : tuple of Expression
+        Row expressions.
+    gti : GTI or None
+        Further time intervals.
+    """
+
+    regions: tuple[RegionCut, ...] = ()
+    ranges: tuple[ColumnRanges, ...] = ()
+    lists: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    expressions: tuple[Expression, ...] = ()
+    gti: GTI | None = None
+
+    def with_gti(self, gti: GTI) -> Selection:
+        """Selection restricted to further time intervals."""
+        return replace(self, gti=gti if self.gti is None else self.gti & gti)
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns the tests look at."""
+        names = [n for cut in self.regions for n in (cut.x, cut.y)]
+        names += [r[0] for r in self.ranges] + [name for name, _ in self.lists]
+        return names + [n for e in self.expressions for n in sorted(e.names)]
+
+
+@dataclass(frozen=True)
+class TimeTest:
+    """Whether events fall into good time, each CCD in its own intervals where it has them.
+
+    Attributes
+    ----------
+    column : str
+        Time column.
+    offset : float
+        Seconds to add to it.
+    gti : GTI
+        Intervals of all events, or of those on CCDs not in `by_ccd`.
+    ccd : str or None
+        CCD column.
+    by_ccd : mapping of int to GTI
+        Intervals of each CCD.
+    """
+
+    column: str
+    offset: float
+    gti: GTI
+    ccd: str | None = None
+    by_ccd: Mapping[int, GTI] | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns needed."""
+        return [self.column] + ([self.ccd] if self.ccd and self.by_ccd else [])
+
+    def __call__(self, get: Callable[[str], NDArray[Any]]) -> NDArray[np.bool_]:
+        """Mask of the events in good time, from a function that gives column values."""
+        time = get(self.column)
+        if self.offset:
+            time = time + self.offset
+        if not (self.ccd and self.by_ccd):
+            return self.gti.contains(time)
+        chip = get(self.ccd)
+        good = np.zeros(len(time), dtype=bool)
+        for number, gti in self.by_ccd.items():
+            mine = chip == number
+            if mine.any():
+                good[mine] = gti.contains(time[mine])
+        return good
+
+
+class _Rows:
+    """The rows of one block that have survived so far."""
+
+    def __init__(self, block: fits.Block, columns: fits.Columns) -> None:
+        self._block = block
+        self._columns = columns
+        self._rows: NDArray[np.int64] | None = None
+        self._cache: Part = {}
+        self.number = block.nrows
+
+    def get(self, name: str) -> NDArray[Any]:
+        """Values of a column in the surviving rows."""
+        if name not in self._cache:
+            if name == ROW:
+                rows = np.arange(self._block.nrows) if self._rows is None else self._rows
+                self._cache[name] = rows + self._block.start
+            elif self._rows is None:
+                self._cache[name] = self._block[self._columns[name].name]
+            else:
+                self._cache[name] = self._block.take(self._columns[name].name, self._rows)
+        return self._cache[name]
+
+    def get_nullable(self, name: str) -> NDArray[Any]:
+        """Values with NaN where the file says undefined (TNULL)."""
+        values = self.get(name)
+        null = self._columns[name].null
+        if null is None or values.dtype.kind not in "iu":
+            return values
+        undefined = values == null
+        return np.where(undefined, np.nan, values) if undefined.any() else values
+
+    def keep(self, mask: NDArray[np.bool_]) -> bool:
+        """Keep the rows of a mask; whether any are left."""
+        chosen = np.flatnonzero(mask)
+        if len(chosen) < self.number:
+            self._rows = chosen if self._rows is None else self._rows[chosen]
+            self._cache = {k: v[chosen] for k, v in self._cache.items()}
+            self.number = len(chosen)
+        return self.number > 0
+
+
+def _box_side(lo: float, hi: float) -> tuple[float, float]:
+    """Limits widened so that comparing in single precision loses no event on the edge."""
+    margin = 1e-3 + 1e-6 * max(abs(lo), abs(hi)) if np.isfinite(lo + hi) else 0.0
+    return lo - margin, hi + margin
+
+
+def _within(values: NDArray[Any], lo: float, hi: float) -> NDArray[np.bool_]:
+    """lo <= values <= hi in the precision of the values; open sides are not compared."""
+    if np.isfinite(lo) and np.isfinite(hi):
+        mask = values >= lo
+        mask &= values <= hi
+        return mask
+    if np.isfinite(lo):
+        return values >= lo
+    return values <= hi if np.isfinite(hi) else np.ones(len(values), dtype=bool)
+
+
+def _in_regions(rows: _Rows, cuts: Sequence[RegionCut]) -> bool:
+    for cut in cuts:
+        xmin, xmax, ymin, ymax = replace(cut.pixels, bounds=None).bounding_box()
+        if not rows.keep(_within(rows.get(cut.x), *_box_side(xmin, xmax))):
+            return False
+        if not rows.keep(_within(rows.get(cut.y), *_box_side(ymin, ymax))):
+            return False
+        x, y = rows.get_nullable(cut.x), rows.get_nullable(cut.y)
+        if not rows.keep(cut.pixels.contains(x, y)):
+            return False
+    return True
+
+
+def _passes(rows: _Rows, selection: Selection, time_test: TimeTest | None) -> bool:
+    """Apply all tests to a block; whether any row is left."""
+    if not _in_regions(rows, selection.regions):
+        return False
+    for name, ranges in selection.ranges:
+        values = rows.get_nullable(name)
+        if values.dtype.kind == "f":  # limits are doubles, also against single-precision columns
+            values = values.astype(np.float64, copy=False)
+        mask = _within(values, *ranges[0])
+        for lo, hi in ranges[1:]:
+            mask |= _within(values, lo, hi)
+        if not rows.keep(mask):
+            return False
+    for name, values in selection.lists:
+        if not rows.keep(np.isin(rows.get(name), values)):
+            return False
+    for expression in selection.expressions:
+        columns = {name: rows.get_nullable(name) for name in expression.names}
+        mask = np.broadcast_to(np.asarray(expression.evaluate(columns)).astype(bool), rows.number)
+        if not rows.keep(mask):
+            return False
+    return time_test is None or rows.keep(time_test(rows.get))
+
+
+def grouped_ranges(ranges: Iterable[fits.Range], x: str, y: str) -> list[ColumnRanges]:
+    """Ranges of a file name by column: those of one column are alternatives.
+
+    Unnamed ranges are X and Y, in this order; limits on X and Y are widened by half a pixel, so that they mean
+    pixels (extractor's rule).
+    """
+    unnamed = iter((x, y))
+    found: dict[str, list[tuple[float, float]]] = {}
+    for one in ranges:
+        name = one.column or next(unnamed, None)
+        if name is None:
+            raise DataError("a file name filter has more than two unnamed ranges", cure="Name the columns.")
+        margin = 0.5 if name.upper() in (x.upper(), y.upper()) else 0.0
+        lo = -np.inf if one.lo is None else one.lo - margin
+        hi = np.inf if one.hi is None else one.hi + margin
+        found.setdefault(name, []).append((lo, hi))
+    return [(name, tuple(pairs)) for name, pairs in found.items()]
+
+
+def scan(
+    hdu: fits.TableHDU, selection: Selection, columns: Sequence[str], time_test: TimeTest | None
+) -> Iterator[Part]:
+    """Selected rows of an event table, in file order.
+
+    Parameters
+    ----------
+    hdu : TableHDU
+        The events.
+    selection : Selection
+        Tests.
+    columns : sequence of str
+        Columns to hand on; `ROW` stands for the row number.
+    time_test : TimeTest or None
+        Good time; None leaves that test out.
+
+    Yields
+    ------
+    dict of ndarray
+        The columns of a part of the selected rows (fresh arrays).
+    """
+    tests = selection.columns + (time_test.columns if time_test else [])
+    read = [hdu.columns[n].name for n in dict.fromkeys([*tests, *columns]) if n != ROW]
+    waiting: list[Part] = []
+    number = 0
+    for block in hdu.blocks(list(dict.fromkeys(read)) or [hdu.columns.all[0].name]):
+        rows = _Rows(block, hdu.columns)
+        if not _passes(rows, selection, time_test):
+            continue
+        waiting.append({name: rows.get(name) for name in columns})
+        number += rows.number
+        if number >= _YIELD_ROWS:
+            yield _join(waiting)
+            waiting, number = [], 0
+    if waiting:
+        yield _join(waiting)
+
+
+def _join(parts: list[Part]) -> Part:
+    """Parts put together."""
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}

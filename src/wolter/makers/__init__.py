@@ -1,0 +1,58 @@
+"""Makers turn events into products: spectra, Stokes spectra, light curves, images, polarisation, event lists.
+
+The names below load their modules on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wolter.makers.event_file import extract_events
+    from wolter.makers.image import sky_image
+    from wolter.makers.lightcurve import light_curve
+    from wolter.makers.polarisation import PolarisationCube, polarisation_cube
+    from wolter.makers.spectrum import extract_spectrum
+    from wolter.makers.stokes import StokesSpectra, extract_stokes, stokes_rates
+    from wolter.makers.sums import StokesSums, stokes_sums
+
+_EXPORTS = {
+    "PolarisationCube": "polarisation",
+    "StokesSpectra": "stokes",
+    "StokesSums": "sums",
+    "extract_events": "event_file",
+    "extract_spectrum": "spectrum",
+    "extract_stokes": "stokes",
+    "light_curve": "lightcurve",
+    "polarisation_cube": "polarisation",
+    "sky_image": "image",
+    "stokes_rates": "stokes",
+    "stokes_sums": "sums",
+}
+
+__all__ = [
+    "PolarisationCube",
+    "StokesSpectra",
+    "StokesSums",
+    "extract_events",
+    "extract_spectrum",
+    "extract_stokes",
+    "light_curve",
+    "polarisation_cube",
+    "sky_image",
+    "stokes_rates",
+    "stokes_sums",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'wolter.makers' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"wolter.makers.{_EXPORTS[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,156 @@
+"""Spectra of counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wolter.data.events import EventList
+from wolter.data.spectrum import Spectrum
+from wolter.errors import DataError
+from wolter.makers.headers import add_region_subspace, product_header, selection_history
+from wolter.makers.passes import run_pass
+from wolter.makers.sums import channel_index
+
+__all__ = ["SpectrumAccumulator", "backscal", "extract_spectrum", "spectrum_frame"]
+
+
+class SpectrumAccumulator:
+    """Counts per channel from the chunks of one pass.
+
+    Parameters
+    ----------
+    events : EventList
+        Selected events.
+    column : str, optional
+        Energy channel column; by default the event list's.
+    first, last : int, optional
+        Channels; by default all legal ones.
+    binning : int
+        Channels put together: channel c goes to bin ``first // binning + nint((c - first) / binning)``; an incomplete
+        last bin is dropped.
+    """
+
+    def __init__(
+        self,
+        events: EventList,
+        *,
+        column: str | None = None,
+        first: int | None = None,
+        last: int | None = None,
+        binning: int = 1,
+    ) -> None:
+        self._column = column or events.energy_column
+        lo, hi = events.channels_of(self._column)
+        self._origin = lo if first is None else first
+        self._binning = binning
+        self._lo = self._origin // binning
+        self._size = ((hi if last is None else last) - self._origin + 1) // binning
+        self.counts = np.zeros(self._size, dtype=np.int64)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns needed of each selected event."""
+        return (self._column,)
+
+    @property
+    def channel(self) -> NDArray[np.int64]:
+        """Channel numbers."""
+        return np.arange(self._lo, self._lo + self._size)
+
+    def add(self, part: Mapping[str, NDArray[Any]]) -> None:
+        """Add the selected events of one chunk."""
+        values = part[self._column]
+        if self._binning != 1:
+            values = np.floor((values - self._origin) / self._binning + 0.5) + self._lo
+        index = channel_index(values, self._lo, self._size)
+        self.counts += np.bincount(index[index >= 0], minlength=self._size)
+
+
+def backscal(events: EventList) -> float:
+    """BACKSCAL: share of the coordinate plane that the region covers, 1 without a region.
+
+    It is the number of whole pixels whose centre lies in the region over the number of pixels of the plane
+    (TLMIN..TLMAX). Where the header does not tell the size of the plane it is the number of pixels itself; only
+    ratios of BACKSCAL matter.
+    """
+    area = events.region_area
+    if area is None:
+        return 1.0
+    cut = events.regions[0]
+    bounds = events.bounds_of(cut.x, cut.y)
+    if bounds is None:
+        return float(area)
+    return area / ((bounds[1] - bounds[0] + 1) * (bounds[3] - bounds[2] + 1))
+
+
+def spectrum_frame(events: EventList, task: str) -> dict[str, Any]:
+    """Attributes that all spectra of a selection share: exposure, scalings, header, GTI and region."""
+    header = product_header(events)
+    header.set("HDUCLAS2", "TOTAL", "source and background together")
+    add_region_subspace(header, events)
+    header.add_history(f"{task} of {events.path.name}[{events.hdu_name}]")
+    for line in selection_history(events):
+        header.add_history(f"  {line}")
+    return {
+        "exposure": events.exposure,
+        "backscal": backscal(events),
+        "areascal": 1.0,
+        "header": header,
+        "gti": events.gti,
+        "region": events.regions[0].pixels if len(events.regions) == 1 else None,
+        "telescop": str(header["TELESCOP"]).strip(),
+        "instrume": str(header["INSTRUME"]).strip(),
+        "detnam": str(header["DETNAM"]).strip(),
+    }
+
+
+def no_counts(events: EventList) -> DataError:
+    """The error of a selection that leaves nothing."""
+    return DataError(
+        "no event is left by the selection",
+        file=events.path,
+        hdu=events.hdu_name,
+        cure="Check region, energies and times, or pass allow_empty=True if an empty product is meant.",
+    )
+
+
+def extract_spectrum(events: EventList, *, allow_empty: bool = False) -> Spectrum:
+    """Spectrum of counts of the selected events.
+
+    Parameters
+    ----------
+    events : EventList
+        Selected events.
+    allow_empty : bool
+        Whether a spectrum without any count is acceptable.
+
+    Returns
+    -------
+    Spectrum
+        All channels of the detector (zero outside an energy selection); Poisson errors; EXPOSURE = ONTIME·DEADC;
+        BACKSCAL as `backscal` says; good time intervals and region attached.
+
+    Raises
+    ------
+    DataError
+        If no event is left, or the channels of the detector are not known.
+    GTIError
+        If no good time is left.
+    RegionError
+        If the region covers no pixel.
+    """
+    frame = spectrum_frame(events, "extract_spectrum")
+    accumulator = SpectrumAccumulator(events)
+    run_pass(events, [accumulator])
+    if not allow_empty and not accumulator.counts.any():
+        raise no_counts(events)
+    header = frame["header"]
+    header.set("TOTCTS", int(accumulator.counts.sum()), "total counts in spectrum")
+    header.set("CHANTYPE", events.energy_column.upper(), "channel type")
+    return Spectrum(
+        channel=accumulator.channel, values=accumulator.counts.astype(float), is_rate=False, poisson=True, **frame
+    )

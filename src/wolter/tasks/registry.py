@@ -1,0 +1,215 @@
+"""Tasks, their parameters, and the registry that finds them by name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wolter.errors import ParameterError, WolterError, suggest
+
+__all__ = ["Parameter", "Task", "TaskError", "TaskResult", "get", "names", "register", "run"]
+
+_NONE = ("", "none", "-", "indef")
+
+
+class TaskError(WolterError, RuntimeError):
+    """A task failed; `returncode` is the exit status that the legacy tool gives in that case."""
+
+    def __init__(self, cause: str, *, returncode: int = 1, **place: Any) -> None:
+        super().__init__(cause, **place)
+        self.returncode = returncode
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a task.
+
+    Attributes
+    ----------
+    name : str
+        Name, lower case.
+    kind : str
+        ``s`` text, ``f`` file, ``i`` integer, ``r`` real, ``b`` yes or no (the letters of parameter files).
+    default : object
+        Default; ``...`` if the parameter must be given.
+    doc : str
+        What it means.
+    """
+
+    name: str
+    kind: str
+    default: Any
+    doc: str
+
+    def convert(self, value: Any) -> Any:
+        """Value in the type of the parameter; text such as ``yes`` or ``1.0`` is understood, NONE becomes None.
+
+        Raises
+        ------
+        ParameterError
+            If it is of another kind.
+        """
+        try:
+            return self._convert(value)
+        except (TypeError, ValueError) as exc:
+            kinds = {"i": "a whole number", "r": "a number", "b": "yes or no"}
+            raise ParameterError(
+                f"parameter {self.name} = {value!r} is not {kinds.get(self.kind, 'text')}", cure=self.doc
+            ) from exc
+
+    def _convert(self, value: Any) -> Any:
+        if self.kind in "sf":
+            if value is None or (isinstance(value, str) and value.strip().lower() in _NONE):
+                return None
+            return value if isinstance(value, Path) else str(value).strip()
+        if self.kind == "b":
+            if isinstance(value, str):
+                known = {"yes": True, "y": True, "true": True, "no": False, "n": False, "false": False}
+                return known[value.strip().lower()] if value.strip().lower() in known else bool(int(value))
+            return bool(value)
+        if self.kind == "i":
+            number = float(value)
+            if number != int(number):
+                raise ValueError(value)
+            return int(number)
+        return float(value)
+
+
+@dataclass
+class TaskResult:
+    """What a task did.
+
+    Attributes
+    ----------
+    name : str
+        The task.
+    returncode : int
+        Exit status, 0 if all went well.
+    parameters : dict
+        Parameters used, defaults included.
+    products : dict of str to Path or tuple of Path
+        Files written, by kind.
+    messages : list of str
+        What the tool has to say.
+    error : WolterError or None
+        The failure, for `run(check=False)`.
+    """
+
+    name: str
+    returncode: int = 0
+    parameters: dict[str, Any] = field(default_factory=dict)
+    products: dict[str, Any] = field(default_factory=dict)
+    messages: list[str] = field(default_factory=list)
+    error: WolterError | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task: its parameters and the function that does it.
+
+    Calling it runs it: ``task(filename="evt.fits", ...)``.
+    """
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    function: Callable[[Mapping[str, Any], TaskResult], None]
+    doc: str
+
+    def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """All parameters in their types, defaults filled in.
+
+        Raises
+        ------
+        ParameterError
+            For unknown or missing parameters, or values of the wrong kind.
+        """
+        by_name = {p.name: p for p in self.parameters}
+        given = {str(k).lower(): v for k, v in given.items()}
+        for key in given:
+            if key not in by_name:
+                raise ParameterError(
+                    f"{self.name} has no parameter {key!r}",
+                    cure=suggest(key, by_name) or f"Known: {', '.join(by_name)}.",
+                )
+        missing = [p.name for p in self.parameters if p.default is ... and p.name not in given]
+        if missing:
+            raise ParameterError(f"{self.name} needs the parameter(s) {', '.join(missing)}")
+        return {p.name: p.convert(given.get(p.name, p.default)) for p in self.parameters}
+
+    def __call__(self, *, check: bool = True, **parameters: Any) -> TaskResult:
+        """Run the task.
+
+        Parameters
+        ----------
+        check : bool
+            Whether a failure raises; otherwise it is reported in the result.
+        **parameters
+            Parameters of the task.
+
+        Raises
+        ------
+        WolterError
+            If the task fails and `check`.
+        """
+        result = TaskResult(self.name)
+        try:
+            result.parameters = self.resolve(parameters)
+            self.function(result.parameters, result)
+        except WolterError as exc:
+            if check:
+                raise
+            result.returncode = exc.returncode if isinstance(exc, TaskError) else 1
+            result.error = exc
+            result.messages.append(f"{self.name}: {exc}")
+        return result
+
+
+# Tasks that come with the package, by the module that defines each; plug-ins add theirs with `register`.
+_MODULES = {"extractor": "wolter.tasks.extraction"}
+_REGISTERED: dict[str, Task] = {}
+
+
+def register(task: Task) -> Task:
+    """Add a task to the registry.
+
+    Raises
+    ------
+    ParameterError
+        If another task has that name.
+    """
+    present = _REGISTERED.get(task.name)
+    if present is not None and present.function is not task.function:
+        raise ParameterError(f"there is a task {task.name!r} already")
+    _REGISTERED[task.name] = task
+    return task
+
+
+def names() -> list[str]:
+    """Names of all tasks."""
+    return sorted({*_MODULES, *_REGISTERED})
+
+
+def get(name: str) -> Task:
+    """Task by name.
+
+    Raises
+    ------
+    ParameterError
+        If there is none; the message names those nearest.
+    """
+    key = name.strip().lower()
+    if key not in _REGISTERED:
+        if key not in _MODULES:
+            raise ParameterError(
+                f"there is no task {name!r}", cure=suggest(key, names()) or f"Known: {', '.join(names())}."
+            )
+        register(importlib.import_module(_MODULES[key]).TASK)
+    return _REGISTERED[key]
+
+
+def run(name: str, *, check: bool = True, **parameters: Any) -> TaskResult:
+    """Run a task by name; see `Task`."""
+    return get(name)(check=check, **parameters)
