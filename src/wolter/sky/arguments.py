@@ -79,6 +79,10 @@ class Context:
         Whether the file calls itself a DS9 or CIAO file, which settles what bare sizes mean.
     half_boxes : bool
         Whether boxes and diamonds give half widths (SAS).
+    bare_sizes : bool
+        Whether a size without a unit has been taken as degrees.
+    sizes_unclear : bool
+        Whether the frame comes from a ``# format:`` line (fv, POW), which does not say what bare sizes mean.
     """
 
     frame: str = ""
@@ -86,6 +90,7 @@ class Context:
     ds9: bool = False
     half_boxes: bool = False
     bare_sizes: bool = False
+    sizes_unclear: bool = False
 
 
 def shape_kind(name: str) -> str:
@@ -298,7 +303,7 @@ def _size(token: Token, frame: str, kind: str, context: Context) -> Length:
         return Length(token.value, token.kind)
     if frame in ("physical", "image", "detector"):
         return Length(token.value)
-    if not context.frame:
+    if not context.frame or context.sizes_unclear:
         raise Problem(
             f"size {token.text!r} has no unit, and no coordinate frame is named (degrees for DS9, pixels for cfitsio)",
             "Write for example " + f'{token.text}" (arcsec), {token.text}d (degrees) or {token.text}p (pixels).',

@@ -230,7 +230,7 @@ def _row(shape: g.PixelShape) -> list[_Row]:
         sizes = [p.width, p.height, q.width, q.height]
         return [("BOXANNULUS", [q.x], [q.y], sizes, [p.angle, q.angle])]
     if isinstance(shape, g.Sector):
-        return [("SECTOR", [shape.x], [shape.y], [], [shape.start, shape.stop])]
+        return [("SECTOR", [shape.x], [shape.y], [], [shape.start + shape.axis, shape.stop + shape.axis])]
     if isinstance(shape, g.Point):
         return [("POINT", [shape.x], [shape.y], [], [])]
     if isinstance(shape, g.Line):

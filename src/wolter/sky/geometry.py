@@ -319,20 +319,22 @@ def _wrap(angle: float) -> float:
 
 @dataclass(frozen=True)
 class Sector(PixelShape):
-    """Directions from `start` counterclockwise to `stop` (deg), out to infinity; the apex belongs.
+    """Directions from `start` counterclockwise to `stop` (deg from `axis`), out to infinity; the apex belongs.
 
-    A span of 360 degrees or more is the whole plane (cfitsio folds 0..360 to 0..0 and keeps a single ray).
+    A span of exactly 360 degrees is the whole plane (cfitsio folds 0..360 to 0..0 and keeps a single ray); other
+    angles are folded as cfitsio folds them.
     """
 
     x: float
     y: float
     start: float
     stop: float
+    axis: float = 0.0
 
     @property
     def whole(self) -> bool:
         """Whether all directions are included."""
-        return abs(self.stop - self.start) >= 360.0
+        return self.stop != self.start and math.remainder(self.stop - self.start, 360.0) == 0.0
 
     @property
     def extent(self) -> Extent:
@@ -343,7 +345,7 @@ class Sector(PixelShape):
         return None
 
     def contains(self, x: Floats, y: Floats) -> Bools:
-        dx, dy = x - self.x, y - self.y
+        dx, dy = _turn(x, y, self.x, self.y, self.axis)
         if self.whole:
             return np.isfinite(dx) & np.isfinite(dy)
         theta = np.arctan2(dy, dx) * 180.0 / math.pi
@@ -352,7 +354,7 @@ class Sector(PixelShape):
         return inside | ((dx == 0.0) & (dy == 0.0))
 
     def clearance(self, x: Floats, y: Floats) -> Floats:
-        dx, dy = x - self.x, y - self.y
+        dx, dy = _turn(x, y, self.x, self.y, self.axis)
         if self.whole:
             return np.full(np.shape(x), np.inf)
         out = np.full(np.shape(x), np.inf)

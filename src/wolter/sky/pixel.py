@@ -297,7 +297,7 @@ class PixelRegion:
     def pixel_extent(self, bounds: Bounds | None = None) -> tuple[int, int, int, int] | None:
         """First and last column and row that hold a pixel of the region, or None if there is none.
 
-        This is the frame of the extractor's WMAP.
+        This is the frame of the extractor's WMAP, unless an event lies inside although its pixel's centre does not.
         """
         x1, x2, y1, y2 = self._pixel_window(bounds)
         if x1 > x2 or y1 > y2:

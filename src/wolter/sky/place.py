@@ -192,7 +192,8 @@ def place(shape: Shape, wcs: TanWCS | None, own: TanWCS | None = None, *, text: 
         return _ring(kind, x, y, sizes, angles[0], angles[1])
     if kind in ("epanda", "bpanda"):
         # Their start and stop angles are counted from the axis of the ring.
-        angles = [*(p.angle(a + shape.angles[2], anchor) for a in shape.angles[:2]), angles[2]]
+        start, stop = shape.angles[:2]
+        angles[:2] = [-start, -stop] if p.mirrored else [start, stop]
     if p.mirrored:
         angles[0], angles[1] = angles[1], angles[0]
     return _wedge(kind, x, y, sizes, angles)
@@ -209,7 +210,7 @@ def _ring(kind: str, x: float, y: float, sizes: list[float], inner: float, outer
 
 
 def _wedge(kind: str, x: float, y: float, sizes: list[float], angles: list[float]) -> g.PixelShape:
-    sector = g.Sector(x, y, angles[0], angles[1])
+    sector = g.Sector(x, y, *angles)
     if kind == "sector":
         return sector
     if kind == "panda":

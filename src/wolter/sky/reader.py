@@ -115,6 +115,7 @@ class _Reader:
             if self.out.shapes:
                 raise Problem("a format line must come before the first shape", "Move it up.")
             self.context.frame = frames[word]
+            self.context.sizes_unclear = word != "pixel"
 
     def _command(self, text: str, properties: tuple[tuple[str, str], ...]) -> None:
         word = text.rstrip().lower()
@@ -122,6 +123,7 @@ class _Reader:
             return
         if word in _FRAME_WORDS:
             self.context.frame = normal_frame(word)
+            self.context.sizes_unclear = False
             return
         if _UNSUPPORTED_FRAMES.match(word):
             raise Problem(f"coordinates {text!r} are not supported", f"Accepted are {', '.join((*CELESTIAL, *PIXEL))}.")

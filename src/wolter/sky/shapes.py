@@ -114,10 +114,6 @@ class Shape:
         """Whether positions are on the sky."""
         return is_celestial(self.frame)
 
-    def same_area(self, other: Shape) -> bool:
-        """Whether two shapes cover the same points (sign, properties and subdivisions aside)."""
-        return self.bare() == other.bare()
-
     def bare(self) -> Shape:
         """The geometry alone: included, without properties, subdivisions and line number."""
         return replace(self, include=True, properties=(), counts=(), line=0)
