@@ -21,7 +21,7 @@ from wolter.fits.header import Header
 from wolter.fits.name import FileName, Range, parse_name
 from wolter.fits.provenance import Input, Provenance, file_sha256, read_provenance
 from wolter.fits.table import Block, TableHDU
-from wolter.fits.write import write
+from wolter.fits.writing import write
 
 __all__ = [
     "Block",

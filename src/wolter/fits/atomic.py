@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from os import PathLike, fspath
@@ -101,7 +100,7 @@ def _reserve(target: Path) -> Path:
     folder = target.parent
     while True:
         stem = target.name[:100].removesuffix(target.suffix)
-        temporary = folder / f".{stem}.{secrets.token_hex(4)}.part{target.suffix}"
+        temporary = folder / f".{stem}.{os.urandom(4).hex()}.part{target.suffix}"
         try:
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             return temporary

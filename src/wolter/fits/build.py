@@ -141,8 +141,10 @@ def column_cards(column: Column, number: int) -> list[tuple]:
         cards.append((f"TUNIT{number}", column.unit))
     if column.null is not None:
         cards.append((f"TNULL{number}", column.null))
-    if column.scale != 1 or column.zero != 0:
-        cards += [(f"TSCAL{number}", column.scale), (f"TZERO{number}", column.zero)]
+    if column.scale != 1:
+        cards.append((f"TSCAL{number}", column.scale))
+    if column.zero != 0:
+        cards.append((f"TZERO{number}", column.zero))
     if column.dim:
         cards.append((f"TDIM{number}", column.dim))
     if column.disp:

@@ -19,7 +19,9 @@ __all__ = ["COMMENTARY", "LENGTH", "Card", "check_value", "format_card"]
 LENGTH = 80
 COMMENTARY = frozenset({"COMMENT", "HISTORY", ""})
 
-_STRING = re.compile(r"\s*'((?:[^']|'')*)'\s*(?:/(.*))?", re.DOTALL)
+_STRING = re.compile(r"\s*'((?:[^']|'')*)'\s*(?:/(.*))?\Z", re.DOTALL)
+# A quote inside that was not doubled: the string ends where only a comment can follow.
+_LOOSE_STRING = re.compile(r"\s*'(.*?)'\s*(?:/(.*))?\Z", re.DOTALL)
 _INTEGER = re.compile(r"[+-]?\d+\Z")
 _FLOAT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[EeDd][+-]?\d+)?\Z")
 _COMPLEX = re.compile(r"\(\s*([^,\s]+)\s*,\s*([^,\s]+)\s*\)\Z")
@@ -102,18 +104,28 @@ class Card:
             self._value = raw[8:].rstrip()
             return
         field = raw[raw.index("=") + 1 : LENGTH] if raw.startswith("HIERARCH") else raw[9:LENGTH]
-        self._value, self._comment = parse_value(field)
-        if len(raw) > LENGTH and isinstance(self._value, str):
-            self._continue(raw)
+        if len(raw) > LENGTH:
+            self._continue(field, raw)
+        else:
+            self._value, self._comment = parse_value(field)
 
-    def _continue(self, raw: str) -> None:
-        """Join the pieces of a string that goes on in CONTINUE records."""
-        value, comments = self._value, [self._comment]
+    def _continue(self, field: str, raw: str) -> None:
+        """Join the pieces of a string that goes on in CONTINUE records; only then are doubled quotes undone."""
+        value, comment = parse_string(field)
+        comments = [comment]
         for start in range(LENGTH, len(raw), LENGTH):
-            piece, comment = parse_value(raw[start + 8 : start + LENGTH])
-            value = value.removesuffix("&") + (piece if isinstance(piece, str) else "")
+            piece, comment = parse_string(raw[start + 8 : start + LENGTH])
+            value = value.removesuffix("&") + piece
             comments.append(comment)
-        self._value, self._comment = value, " ".join(c for c in comments if c)
+        self._value, self._comment = value.replace("''", "'"), " ".join(c for c in comments if c)
+
+
+def parse_string(field: str) -> tuple[str, str]:
+    """Text between the quotes, as it stands there but for trailing blanks, and comment."""
+    match = _STRING.match(field) or _LOOSE_STRING.match(field)
+    if match is None:  # the closing quote is missing
+        return field.lstrip().removeprefix("'").rstrip(), ""
+    return match[1].rstrip(), (match[2] or "").strip()
 
 
 def parse_value(field: str) -> tuple[Any, str]:
@@ -124,10 +136,8 @@ def parse_value(field: str) -> tuple[Any, str]:
     """
     head = field.lstrip()
     if head[:1] == "'":
-        match = _STRING.match(field)
-        if match is None:  # the closing quote is missing
-            return head[1:].replace("''", "'").rstrip(), ""
-        return match[1].replace("''", "'").rstrip(), (match[2] or "").strip()
+        text, comment = parse_string(field)
+        return text.replace("''", "'"), comment
     text, _, comment = head.partition("/")
     text, comment = text.strip(), comment.strip()
     if text == "T":

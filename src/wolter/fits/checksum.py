@@ -68,8 +68,6 @@ def verify(hdu: HDU) -> None:
     if not datasum.isdigit() and len(checksum) != 16:
         return
     region.check()
-    if region.owner is not None:
-        region.owner.approach(region)
     head = _sum_bytes(hdu, region.header_offset, region.offset)
     data = _sum_bytes(hdu, region.offset, region.offset + region.size + -region.size % BLOCK)
     cure = "The file was changed or damaged after it had been written; fetch or make it again."

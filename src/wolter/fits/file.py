@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -19,12 +20,6 @@ from wolter.fits.table import TableHDU
 
 __all__ = ["FitsFile", "open"]
 
-# Of a compressed file so much is held inflated: HDUs up to this size, and in all. Larger tables are inflated as they
-# are read, and again when they are read again.
-KEEP_HDU = 16 << 20
-KEEP_ALL = 64 << 20
-# Compressed files up to this size are checked to their end at the first look at data.
-SMALL_FILE = 32 << 20
 _MAX_HEADER = 100_000 * 80
 
 
@@ -69,8 +64,7 @@ class FitsFile:
     @property
     def hdus(self) -> list[HDU]:
         """All HDUs; the rest of the file is walked through when this is first asked for."""
-        while self._step():
-            pass
+        self.walk()
         return list(self._found)
 
     @property
@@ -218,7 +212,8 @@ class FitsFile:
         header.file, header.hdu = self.path, header.get("EXTNAME", index)
         size = data_size(header)
         region = Region(self._source, self._next, size)
-        region.owner, region.header_offset = self, begin
+        region.owner = weakref.ref(self)
+        region.header_offset = begin
         xtension = str(header.get("XTENSION", "")).strip()
         if xtension in ("BINTABLE", "A3DTABLE", "TABLE"):
             hdu: HDU = TableHDU(header, region, index=index)
@@ -233,7 +228,7 @@ class FitsFile:
     def _leave(self, region: Region) -> None:
         """Before a stream moves on: keep the data of a small HDU."""
         source = self._source
-        if isinstance(source, StreamSource) and region.size <= KEEP_HDU and source.kept_bytes + region.size <= KEEP_ALL:
+        if isinstance(source, StreamSource) and source.affords(region.size):
             source.keep(region.offset, region.size)
 
     def _header_text(self) -> str | None:
@@ -295,33 +290,10 @@ class FitsFile:
             cure = "It is a Git LFS pointer, not the file itself; fetch the file."
         raise FitsError("this is not a FITS file: it does not start with SIMPLE", file=self.path, cure=cure)
 
-    # --- compressed streams -------------------------------------------------------------------------------------
-
-    def approach(self, region: Region) -> None:
-        """Before rows are read in order: nothing to do for plain files."""
-        if isinstance(self._source, StreamSource) and region.size <= KEEP_HDU:
-            self.hold(region)
-
-    def hold(self, region: Region, *, whole: bool = False) -> None:
-        """Make a part of a stream readable at random: keep it in memory if it is small, or wanted ``whole``."""
-        source = self._source
-        if not isinstance(source, StreamSource):
-            return
-        if whole or (region.size <= KEEP_HDU and source.kept_bytes + region.size <= KEEP_ALL):
-            source.keep(region.offset, region.size)
-        if not source.finished and source.packed_size <= SMALL_FILE:
-            self._finish()
-
-    def passed(self) -> None:
-        """After the last row of a table: go on to the end of the stream, which verifies its check sum."""
-        if isinstance(self._source, StreamSource) and not self._source.finished:
-            self._finish()
-
-    def _finish(self) -> None:
+    def walk(self) -> None:
+        """Find all HDUs; small ones of a compressed stream are kept on the way."""
         while self._step():
             pass
-        assert isinstance(self._source, StreamSource)
-        self._source.finish()
 
 
 def open(name: Any, *, ext: int | str | None = None, verify: bool = False) -> FitsFile:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wolter.errors import FitsError
 from wolter.fits.header import BLOCK, Header
-from wolter.fits.source import BytesSource, Source
+from wolter.fits.source import SMALL_FILE, BytesSource, Source, StreamSource
 
 if TYPE_CHECKING:
     from wolter.fits.file import FitsFile
@@ -50,18 +51,44 @@ def data_size(header: Header) -> int:
 
 
 class Region:
-    """The data of one HDU inside a source."""
+    """The data of one HDU inside a source.
+
+    Attributes
+    ----------
+    header_offset : int
+        Where the header starts, -1 for data in memory.
+    owner : weak reference to FitsFile, optional
+        Weak, so that a file whose last HDU is forgotten closes at once.
+    """
 
     def __init__(self, source: Source, offset: int, size: int, label: str = "") -> None:
         self.source, self.offset, self.size, self.label = source, offset, size, label
         self.header_offset = -1
-        self.owner: FitsFile | None = None  # keeps the file open, and does the bookkeeping of streams
+        self.owner: weakref.ref[FitsFile] | None = None
 
     @classmethod
     def of_bytes(cls, data: Any) -> Region:
         """Data in memory."""
         source = BytesSource(data)
         return cls(source, 0, source.size or 0)
+
+    def hold(self, *, whole: bool = False) -> None:
+        """Make the data readable at random: of a compressed stream they are kept if small, or wanted ``whole``."""
+        source = self.source
+        if isinstance(source, StreamSource):
+            if whole or source.affords(self.size):
+                source.keep(self.offset, self.size)
+            if not source.finished and source.packed_size <= SMALL_FILE:
+                self.finish()
+
+    def finish(self) -> None:
+        """Go to the end of a compressed stream, which verifies its check sum."""
+        if not isinstance(self.source, StreamSource) or self.source.finished:
+            return
+        owner = self.owner() if self.owner is not None else None
+        if owner is not None:
+            owner.walk()  # so that small HDUs behind this one are kept
+        self.source.finish()
 
     @property
     def missing(self) -> int:
@@ -166,8 +193,7 @@ class HDU:
         """
         if self.region is None:
             self.region = Region.of_bytes(b"")
-        if self.region.owner is not None:
-            self.region.owner.hold(self.region, whole=whole)
+        self.region.hold(whole=whole)
         return self.region
 
     def error(self, cause: str, *, cure: str | None = None) -> FitsError:

@@ -10,7 +10,7 @@ from typing import Any
 
 from wolter.errors import FitsError, suggest
 from wolter.fits._errors import MissingKeywordError
-from wolter.fits.card import COMMENTARY, LENGTH, Card, check_value
+from wolter.fits.card import COMMENTARY, LENGTH, Card, check_value, parse_string
 
 __all__ = ["Header"]
 
@@ -185,7 +185,7 @@ class Header:
 
     def keys(self) -> list[str]:
         """Keywords with a value, in order, each once."""
-        return [k for k, c in self._index.items() if not c.commentary]
+        return list(dict.fromkeys(c.key for c in self._cards if not c.commentary))
 
     def items(self) -> list[tuple[str, Any]]:
         """Pairs (keyword, value), in order, without COMMENT and HISTORY."""
@@ -281,8 +281,5 @@ def _is_open(card: Card) -> bool:
     tail = raw[len(raw) - LENGTH :]
     if "&" not in tail:
         return False
-    from wolter.fits.card import parse_value
-
     start = tail.index("=") + 1 if len(raw) == LENGTH and "=" in tail else 8
-    value, _ = parse_value(tail[start:])
-    return isinstance(value, str) and value.endswith("&")
+    return tail[start:].lstrip()[:1] == "'" and parse_string(tail[start:])[0].endswith("&")

@@ -15,6 +15,12 @@ __all__ = ["BytesSource", "FileSource", "Source", "StreamSource", "bytes_source"
 
 _INPUT = 1 << 17  # compressed bytes per step
 _OUTPUT = 1 << 19  # inflated bytes per step: stays in the cache
+# Of a compressed file so much is held inflated: HDUs up to this size, and in all. Larger tables are inflated as they
+# are read, and again when they are read again.
+KEEP_HDU = 16 << 20
+KEEP_ALL = 64 << 20
+# Compressed files up to this size are checked to their end at the first look at data.
+SMALL_FILE = 32 << 20
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
 
 
@@ -141,6 +147,10 @@ class StreamSource:
                 self._restart()
             self.advance(offset)
             return self._fill(view)
+
+    def affords(self, nbytes: int) -> bool:
+        """Whether a part of this size may be kept in memory."""
+        return nbytes <= KEEP_HDU and self.kept_bytes + nbytes <= KEEP_ALL
 
     def keep(self, offset: int, nbytes: int) -> None:
         """Hold a part in memory so that it can be read again."""

@@ -13,6 +13,7 @@ from wolter.fits.decode import Ragged, decode, decoder, field_view, output_dtype
 from wolter.fits.hdu import HDU, Region
 from wolter.fits.header import Header
 from wolter.fits.heap import heap_objects, heap_ragged
+from wolter.fits.source import StreamSource
 
 __all__ = ["Block", "TableHDU"]
 
@@ -235,8 +236,8 @@ class TableHDU(HDU):
         width = self.row_bytes
         step = max(1, min(size or max(1, CHUNK_BYTES // max(width, 1)), stop - start))
         region = self.region if self.region is not None else self.prepare()
-        if region.owner is not None:
-            region.owner.approach(region)
+        if isinstance(region.source, StreamSource) and region.source.affords(region.size):
+            region.hold()
         region.check(width, self.nrows)
         buffer = np.empty(step * width, np.uint8)
         view = buffer.data
@@ -244,8 +245,8 @@ class TableHDU(HDU):
             n = min(step, stop - first)
             region.read_into(first * width, view[: n * width], width, self.nrows)
             yield first, n, buffer
-        if finish and region.owner is not None and stop == self.nrows:
-            region.owner.passed()
+        if finish and stop == self.nrows:
+            region.finish()
 
     def read_ragged(self, name: str, *, rows: slice | None = None) -> Ragged:
         """Rows of a column of arrays, of any kind of layout, as offsets and one flat array.
@@ -394,7 +395,6 @@ class TableHDU(HDU):
         region = self.prepare(whole=True)
         start = self.header.get("THEAP", self.row_bytes * self.nrows)
         heap = Region(region.source, region.offset + start, max(0, region.size - start), self.label)
-        heap.owner = region.owner
         return heap
 
     def _heap_bytes(self) -> np.ndarray:
