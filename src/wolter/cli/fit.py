@@ -73,7 +73,7 @@ def command(
             fit.error(*names, **chosen)
         result = fit.to_dict()
         if flux is not None:
-            result["flux"] = [_flux_dict(f) for f in fit.flux(*(kev(e) for e in flux))]
+            result["flux"] = [f.to_dict() for f in fit.flux(*(kev(e) for e in flux))]
         if output is not None:
             write_json(output, result, overwrite=overwrite)
         if plot is not None:
@@ -81,12 +81,6 @@ def command(
 
             save_figure(spectrum(fit), plot, overwrite=overwrite)
     emit(result, as_json, lambda: summary(fit, result))
-
-
-def _flux_dict(flux: Any) -> dict[str, Any]:
-    import dataclasses
-
-    return dataclasses.asdict(flux)
 
 
 def summary(fit: Fit, result: dict[str, Any]) -> str:
@@ -106,16 +100,16 @@ def summary(fit: Fit, result: dict[str, Any]) -> str:
         if p["lower"] is not None and p["upper"] is not None:
             state += f"   [{p['lower']:.6g}, {p['upper']:.6g}]"
         lines.append(f"  {p['group']}  {p['name']:<{width}}  {value:>12}  {p['unit'] or '':<8} {state}".rstrip())
-    name = {"chi": "Chi-squared"}.get(str(result.get("statistic_name")), str(result.get("statistic_name")))
+    name = " + ".join({"chi": "Chi-squared", "cstat": "C-statistic"}.get(n, n) for n in result["statistic_name"])
     lines += ["", f"{name} {result['statistic']:.2f} for {result['dof']} degrees of freedom"]
     if result.get("null_probability") is not None:
         lines[-1] += f", null-hypothesis probability {result['null_probability']:.3g}"
     lines.append("")
     for s in result["spectra"]:
-        lines.append(f"  {s['file']}: {s['noticed_bins']} bins, statistic {s['statistic']:.2f}, rate {s['rate']:.4g}/s")
+        lines.append(f"  {s['file']}: {s['bins']} bins, statistic {s['statistic']:.2f}, rate {s['rate']:.4g}/s")
     for f in result.get("flux", []):
         lines.append(
             f"Flux of group {f['group']}, {f['lo']:g}-{f['hi']:g} keV: {f['energy']:.4g} erg/cm2/s, "
-            f"{f['photon']:.4g} photons/cm2/s"
+            f"{f['photons']:.4g} photons/cm2/s"
         )
     return "\n".join(lines)
