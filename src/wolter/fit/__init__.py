@@ -1,0 +1,65 @@
+"""Fitting: datasets, statistics, optimisers, errors, grids, fluxes.
+
+The public names load their modules on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wolter.fit.dataset import Dataset
+    from wolter.fit.fit import Fit
+    from wolter.fit.grid import Grid
+    from wolter.fit.mdp import mdp99, measured_mdp, predict_mdp
+    from wolter.fit.numerics import delta_statistic
+    from wolter.fit.plotdata import PlotData
+    from wolter.fit.polarisation import PolarisationSpectrum
+    from wolter.fit.results import ErrorResult, FitResult, Flux, ParameterRow, SpectrumRow
+
+_EXPORTS: dict[str, str] = {
+    "Dataset": "dataset",
+    "ErrorResult": "results",
+    "Fit": "fit",
+    "FitResult": "results",
+    "Flux": "results",
+    "Grid": "grid",
+    "ParameterRow": "results",
+    "PlotData": "plotdata",
+    "PolarisationSpectrum": "polarisation",
+    "SpectrumRow": "results",
+    "delta_statistic": "numerics",
+    "mdp99": "mdp",
+    "measured_mdp": "mdp",
+    "predict_mdp": "mdp",
+}
+
+__all__ = [
+    "Dataset",
+    "ErrorResult",
+    "Fit",
+    "FitResult",
+    "Flux",
+    "Grid",
+    "ParameterRow",
+    "PlotData",
+    "PolarisationSpectrum",
+    "SpectrumRow",
+    "delta_statistic",
+    "mdp99",
+    "measured_mdp",
+    "predict_mdp",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'wolter.fit' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"wolter.fit.{_EXPORTS[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

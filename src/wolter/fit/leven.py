@@ -175,7 +175,7 @@ def _iterate(
     return False, damping
 
 
-def renormalise(likelihood: Likelihood, point: Array, norms: list[int]) -> Array:
+def renormalise(likelihood: Likelihood, point: Array) -> Array:
     """Point with all free norms multiplied by the factor that fits the data best, as XSPEC's "renorm".
 
     Parameters
@@ -184,8 +184,6 @@ def renormalise(likelihood: Likelihood, point: Array, norms: list[int]) -> Array
         The data and the model.
     point : array [K]
         Values of the free parameters.
-    norms : list of int
-        Which of them are norms of additive components.
 
     Returns
     -------
@@ -194,6 +192,7 @@ def renormalise(likelihood: Likelihood, point: Array, norms: list[int]) -> Array
         frozen norms. Unchanged if there are no free norms, or for Poisson statistics if a spectrum has a background.
     """
     dataset = likelihood.dataset
+    norms = list(likelihood.free.norms)
     poisson = any(e.statistic in ("cstat", "pgstat") for e in dataset.spectra)
     if not norms or (poisson and any(e.binned.has_background for e in dataset.spectra)):
         return point

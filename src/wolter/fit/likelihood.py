@@ -26,7 +26,8 @@ __all__ = ["Derivatives", "Likelihood", "ModelSet"]
 Array = npt.NDArray[np.float64]
 _FORWARD = 1e-4  # relative step of the forward difference
 _XSPEC = 0.01  # relative step of XSPEC's central difference (FIT_DELTAS proportional)
-_BLOCK_BYTES = 6_000_000  # Jacobians of a block of points should stay in the cache
+_CACHE = 6_000_000  # bytes: Jacobians of a block of points should stay in the cache
+_MEMORY = 100_000_000  # bytes: folded shapes of a batch
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +91,8 @@ class _Piece:
     term: int
     groups: list[int]  # from zero
     moving: list[int]  # free parameters that the shape depends on
-    spectra: list[tuple[int, int, int, int, slice]]  # spectrum, context, group's place, matrix, columns
+    spectra: list[tuple[int, int, int, int]]  # spectrum, context, group's place, matrix
     jobs: list[tuple[int, FoldJob]]  # variant of the context, its responses
-    matrix_base: list[int]  # number of the first matrix of each job
     layouts: dict[str, Layout]
     u_plus: npt.NDArray[np.intp]
     u_minus: npt.NDArray[np.intp]
@@ -118,6 +118,8 @@ class Likelihood:
         self._bins = [entry.bins for entry in self.dataset.spectra]
         self._starts = np.array([b.start for b in self._bins], dtype=np.intp)
         self.pieces = [p for g in models.grids for t in range(len(g.compiled.plans)) for p in self._split(g, t)]
+        widths = [sum(m.shape[1] + m.shape[0] for _, j in p.jobs for m in j.matrices) for p in self.pieces]
+        self._columns = sum(widths)  # elements of fluxes and folded shapes per row
 
     # -- preparation ----------------------------------------------------------------------------------------------
 
@@ -139,8 +141,7 @@ class Likelihood:
         changed = {k: frozenset(c for c in columns if k in depends[c]) for k in moving}
         members = [i for i in grid.grid.spectra if self.dataset.spectra[i].group - 1 in groups]
         jobs: list[tuple[int, FoldJob]] = []
-        base: list[int] = []
-        spectra: list[tuple[int, int, int, int, slice]] = []
+        spectra: list[tuple[int, int, int, int]] = []
         count = 0
         for variant in range(len(plan.representatives)):
             chosen = [i for i in members if int(plan.variant[grid.context_of[i]]) == variant]
@@ -148,11 +149,9 @@ class Likelihood:
                 continue
             job = self.dataset.fold_job(grid.grid, chosen)
             for i in chosen:
-                matrix, cols = job.columns[i]
                 place = groups.index(self.dataset.spectra[i].group - 1)
-                spectra.append((i, grid.context_of[i], place, count + matrix, cols))
+                spectra.append((i, grid.context_of[i], place, count + job.matrix_of[i]))
             jobs.append((variant, job))
-            base.append(count)
             count += len(job.matrices)
         n = len(moving)
         u_plus = np.zeros(self.free.size, dtype=np.intp)
@@ -165,7 +164,7 @@ class Likelihood:
             "forward": Layout((none, *(changed[k] for k in moving))),
             "central": Layout((none, *(changed[k] for k in moving), *(changed[k] for k in moving))),
         }
-        return _Piece(grid.compiled, term, groups, moving, spectra, jobs, base, layouts, u_plus, u_minus)
+        return _Piece(grid.compiled, term, groups, moving, spectra, jobs, layouts, u_plus, u_minus)
 
     # -- models ---------------------------------------------------------------------------------------------------
 
@@ -204,8 +203,8 @@ class Likelihood:
             for piece in self.pieces:
                 folded = self._folded(piece, full, "base")
                 scales = self._scales(piece, full)[..., 0]
-                for index, context, place, matrix, columns in piece.spectra:
-                    values = scales[context, place][:, None] * folded[matrix][:, 0, columns]
+                for index, context, place, matrix in piece.spectra:
+                    values = scales[context, place][:, None] * folded[matrix][:, 0]
                     if index in done:
                         out[:, self._bins[index]] += values
                     else:
@@ -216,8 +215,8 @@ class Likelihood:
     def statistic(self, points: Array) -> Array:
         """Total statistic [B]; NaN where the model is not finite."""
         out = np.empty(len(points))
-        for part in self._parts(len(points), 4):
-            out[part] = self.contributions(points[part]).sum(axis=1)
+        for part in _parts(len(points), self.dataset.n_bins + self._columns, _MEMORY):
+            out[part] = self.per_bin(points[part]).sum(axis=1)
         return out
 
     def contributions(self, points: Array) -> Array:
@@ -258,13 +257,11 @@ class Likelihood:
         """
         count, size = points.shape
         out = Derivatives(np.empty(count), np.zeros((count, size)), np.zeros((count, size, size)))
-        for part in self._parts(count, size + 2):
-            self._differentiate(points[part], part, out, active, scheme, expected)
+        kept = np.arange(size) if active is None else np.asarray(active, dtype=np.intp)
+        shapes = max((1 + 2 * len(p.moving) for p in self.pieces), default=1)
+        for part in _parts(count, shapes * self._columns, _MEMORY):
+            self._differentiate(points[part], part, out, kept, scheme, expected)
         return out
-
-    def _parts(self, count: int, rows: int) -> list[slice]:
-        block = max(1, int(_BLOCK_BYTES / (8 * rows * self.dataset.n_bins)))
-        return [slice(i, min(i + block, count)) for i in range(0, count, block)]
 
     def steps(self, points: Array, scheme: str) -> tuple[Array, Array, Array]:
         """Values above and below [B, K] for a difference quotient, and the denominator.
@@ -283,14 +280,13 @@ class Likelihood:
         return up, points, up - points
 
     def _differentiate(
-        self,
-        points: Array,
-        part: slice,
-        out: Derivatives,
-        active: Sequence[int] | None,
-        scheme: str,
-        expected: bool,
+        self, points: Array, part: slice, out: Derivatives, kept: npt.NDArray[np.intp], scheme: str, expected: bool
     ) -> None:
+        """Derivatives of some points, put into their part of the result.
+
+        All shapes are folded in one large product (small ones would wake the threads of the BLAS too often);
+        Jacobians are made and used up in blocks that stay in the cache.
+        """
         batch, size = points.shape
         central = scheme == "xspec"
         up, down, width = self.steps(points, scheme)
@@ -302,58 +298,68 @@ class Likelihood:
             rows[:, 1 + size + diagonal, diagonal] = down
         full = self.free.expand(rows.reshape(-1, size)).reshape(batch, rows.shape[1], -1)
         self.n_calls += batch
-        kept = diagonal if active is None else np.asarray(active, dtype=np.intp)
         with np.errstate(all="ignore"):
-            jacobian = self._jacobian(full, width, kept, central)
-            model = jacobian[:, 0]
-            slopes = jacobian[:, 1:]
-            total = np.zeros(batch)
-            beta = np.zeros((batch, len(kept)))
-            alpha = np.zeros((batch, len(kept), len(kept)))
-            for block in self.dataset.blocks:
-                value, slope, curvature = block.statistic.derivatives(model[:, block.bins], expected=expected)
-                own = slopes[:, :, block.bins]
-                total += value.sum(axis=1)
-                beta += np.matmul(own, slope[:, :, None])[:, :, 0]
-                weighted = own * (curvature[:, None] if curvature.ndim == 2 else curvature)
-                alpha += np.matmul(weighted, own.transpose(0, 2, 1))
-        out.statistic[part] = total
-        if len(kept) == size:
-            out.beta[part] = beta
-            out.alpha[part] = alpha
-        else:
-            out.beta[part, kept] = beta
-            out.alpha[part, kept[:, None], kept] = alpha
+            pieces = []
+            for piece in self.pieces:
+                folded = self._folded(piece, full, "central" if central else "forward")
+                pieces.append((piece, folded, self._mix(piece, full, width, kept, central)))
+            for inner in _parts(batch, (2 * len(kept) + 2) * self.dataset.n_bins, _CACHE):
+                jacobian = self._jacobian(pieces, inner, len(kept))
+                place = slice(part.start + inner.start, part.start + inner.stop)
+                self._reduce(jacobian, place, out, kept, expected)
 
-    def _jacobian(self, full: Array, width: Array, kept: npt.NDArray[np.intp], central: bool) -> Array:
-        """Model [B, 0, N] and its derivatives [B, 1:, N] by the parameters kept."""
-        batch, size = width.shape
-        count = len(kept)
-        scheme = "central" if central else "forward"
-        out = np.empty((batch, 1 + count, self.dataset.n_bins))
+    def _mix(self, piece: _Piece, full: Array, width: Array, kept: npt.NDArray[np.intp], central: bool) -> Array:
+        """Coefficients [C, groups, B, 1 + kept, U] that make model and derivatives of folded shapes."""
+        size = width.shape[1]
         inverse = 1.0 / width[:, kept]
-        line = np.arange(1, count + 1)
+        line = np.arange(1, len(kept) + 1)
+        scales = self._scales(piece, full)
+        mix = np.zeros((*scales.shape[:3], 1 + len(kept), 1 + len(piece.moving) * (1 + central)))
+        mix[..., 0, 0] = scales[..., 0]
+        mix[..., line, piece.u_plus[kept]] = scales[..., 1 + kept] * inverse
+        if central:
+            mix[..., line, piece.u_minus[kept]] -= scales[..., 1 + size + kept] * inverse
+        else:
+            mix[..., 1:, 0] -= scales[..., :1] * inverse
+        return mix
+
+    def _jacobian(self, pieces: list[tuple[_Piece, list[Array], Array]], part: slice, count: int) -> Array:
+        """Model [b, 0, N] and its derivatives [b, 1:, N] for a part of the points."""
+        out = np.empty((part.stop - part.start, 1 + count, self.dataset.n_bins))
         done: set[int] = set()
-        for piece in self.pieces:
-            folded = self._folded(piece, full, scheme)
-            scales = self._scales(piece, full)
-            n_u = 1 + len(piece.moving) * (1 + central)
-            mix = np.zeros((*scales.shape[:3], 1 + count, n_u))
-            mix[..., 0, 0] = scales[..., 0]
-            mix[..., line, piece.u_plus[kept]] = scales[..., 1 + kept] * inverse
-            if central:
-                mix[..., line, piece.u_minus[kept]] -= scales[..., 1 + size + kept] * inverse
-            else:
-                mix[..., 1:, 0] -= scales[..., :1] * inverse
-            for index, context, place, matrix, columns in piece.spectra:
-                shapes = folded[matrix][:, :, columns]
+        for piece, folded, mix in pieces:
+            own = [f if len(f) == 1 else f[part] for f in folded]
+            for index, context, place, matrix in piece.spectra:
+                shapes = own[matrix]
                 target = out[:, :, self._bins[index]]
                 if index in done:
-                    target += np.matmul(mix[context, place], shapes)
+                    target += np.matmul(mix[context, place, part], shapes)
                 else:
-                    np.matmul(mix[context, place], shapes, out=target)
+                    np.matmul(mix[context, place, part], shapes, out=target)
                     done.add(index)
         return out
+
+    def _reduce(
+        self, jacobian: Array, place: slice, out: Derivatives, kept: npt.NDArray[np.intp], expected: bool
+    ) -> None:
+        """Sum a Jacobian over the bins into statistic, beta and alpha."""
+        batch, count = jacobian.shape[0], len(kept)
+        total = np.zeros(batch)
+        beta = np.zeros((batch, count))
+        alpha = np.zeros((batch, count, count))
+        for block in self.dataset.blocks:
+            value, slope, curvature = block.statistic.derivatives(jacobian[:, 0, block.bins], expected=expected)
+            own = jacobian[:, 1:, block.bins]
+            total += value.sum(axis=1)
+            beta += np.matmul(own, slope[:, :, None])[:, :, 0]
+            weighted = own * (curvature[:, None] if curvature.ndim == 2 else curvature)
+            alpha += np.matmul(weighted, own.transpose(0, 2, 1))
+        out.statistic[place] = total
+        if count == out.beta.shape[1]:
+            out.beta[place], out.alpha[place] = beta, alpha
+        else:
+            out.beta[place, kept] = beta
+            out.alpha[place, kept[:, None], kept] = alpha
 
     def check_finite(self, point: Array) -> None:
         """Raise FitError naming the spectrum if the model is not finite at a point [K]."""
@@ -370,3 +376,9 @@ class Likelihood:
     def _worst(self, point: Array) -> str:
         names = ", ".join(f"{n}={v:g}" for n, v in zip(self.free.names, point, strict=True))
         return f"{names}."
+
+
+def _parts(count: int, elements: int, limit: int) -> list[slice]:
+    """Slices of a batch so that arrays with so many elements per row stay below a size in bytes."""
+    block = max(1, int(limit / (8 * max(elements, 1))))
+    return [slice(i, min(i + block, count)) for i in range(0, count, block)]

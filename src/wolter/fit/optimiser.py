@@ -7,7 +7,7 @@ a step would carry beyond is put on the bound and the others are solved for agai
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +19,7 @@ __all__ = ["Descent", "Options", "damped_step", "descend", "solve_masked"]
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+_LARGEST_LOG_STEP = 0.7
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,7 @@ def descend(
     *,
     fixed: Mask | None = None,
     period: Array | None = None,
+    factors: Sequence[int] = (),
     options: Options | None = None,
     before: Derivatives | None = None,
 ) -> Descent:
@@ -147,6 +149,9 @@ def descend(
         Parameters that are held.
     period : array [K], optional
         Periods; a step is not longer than a quarter of one.
+    factors : sequence of int, optional
+        Parameters that multiply the model (norms): small steps of them are taken in the logarithm, which straightens
+        the valleys between a norm and what the shape depends on.
     options : Options, optional
         Tolerances.
     before : Derivatives, optional
@@ -177,11 +182,19 @@ def descend(
         for _ in range(opts.max_iterations):
             if not alive.size:
                 break
-            alive = _round(evaluate, state, alive, damping, hold, lower, upper, longest, opts)
+            alive = _round(evaluate, state, alive, damping, hold, lower, upper, longest, list(factors), opts)
             state.iterations += 1
     except KeyboardInterrupt:
         state.interrupted = True
     return state
+
+
+def _multiplied(values: Array, steps: Array, lower: Array, upper: Array) -> Array:
+    """Values after steps taken in the logarithm; large ones, and those of values that are not positive, as they are."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        ratio = steps / values
+        small = (np.abs(ratio) < _LARGEST_LOG_STEP) & (values > 0)
+        return np.where(small, np.clip(values * np.exp(np.where(small, ratio, 0.0)), lower, upper), values + steps)
 
 
 def _round(
@@ -193,6 +206,7 @@ def _round(
     lower: Array,
     upper: Array,
     longest: Array,
+    factors: list[int],
     opts: Options,
 ) -> npt.NDArray[np.intp]:
     """One step of every descent that has not ended; returns those that go on."""
@@ -216,8 +230,10 @@ def _round(
             return alive[:0]
         alive, here, beta, alpha, moving = alive[rest], here[rest], beta[rest], alpha[rest], moving[rest]
     step = damped_step(here, alpha, beta, moving, damping[alive], lower, upper)
-    step = np.clip(step, -longest, longest)
+    step = np.clip(np.where(np.isfinite(step), step, 0.0), -longest, longest)
     trial = here + step
+    if factors:
+        trial[:, factors] = _multiplied(here[:, factors], step[:, factors], lower[factors], upper[factors])
     new = evaluate(trial)
     expected = np.einsum("bk,bk->b", 2.0 * beta - np.matmul(alpha, step[:, :, None])[:, :, 0], step)
     gain = state.statistic[alive] - new.statistic

@@ -204,6 +204,23 @@ def _as_number(name: str | int) -> int | None:
     return int(text[1:]) if text[:1] in "pP" and text[1:].isdigit() else None
 
 
+def _multipliers(table: ParameterTable, positions: list[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Which of some parameters (numbers among them) are norms, and which are norms or constant factors."""
+    kinds: dict[int, bool] = {}
+    first = 0
+    for component in table.models[0].components:
+        definition = component.definition
+        count = len(component.parameters)
+        if definition.kind == "add":
+            kinds[first + count - 1] = True
+        elif definition.scalar and not definition.depends and count == 1:
+            kinds[first] = False
+        first += count
+    norms = tuple(k for k, p in enumerate(positions) if kinds.get(p % table.width, False))
+    factors = tuple(k for k, p in enumerate(positions) if p % table.width in kinds)
+    return norms, factors
+
+
 @dataclass(frozen=True)
 class FreeParameters:
     """The parameters a fit varies, as arrays.
@@ -224,6 +241,10 @@ class FreeParameters:
         For each of all parameters the free ones (numbers 0 ... K-1) that it depends on.
     root : tuple of int
         For each of all parameters the one whose value it always has.
+    norms : tuple of int
+        Free parameters that are norms of additive components.
+    factors : tuple of int
+        Free parameters that multiply the model or a part of it: norms and constants.
     """
 
     positions: npt.NDArray[np.intp]
@@ -236,6 +257,8 @@ class FreeParameters:
     base: Array
     depends: tuple[frozenset[int], ...]
     root: tuple[int, ...]
+    norms: tuple[int, ...]
+    factors: tuple[int, ...]
     _system: TieSystem
     _targets: npt.NDArray[np.intp]
     _sources: npt.NDArray[np.intp]
@@ -255,6 +278,7 @@ class FreeParameters:
         depends = tuple(frozenset(number[s] for s in d if s in number) for d in system.dependencies)
         base = system.apply(np.array([[p.value for p in table.parameters]]))[0]
         copies = [(j, number[r]) for j, r in enumerate(system.root) if r in number]
+        norms, factors = _multipliers(table, positions)
         return cls(
             positions=np.array(positions, dtype=np.intp),
             names=[table.label(i) for i in positions],
@@ -266,6 +290,8 @@ class FreeParameters:
             base=base,
             depends=depends,
             root=tuple(system.root),
+            norms=norms,
+            factors=factors,
             _system=system,
             _targets=np.array([j for j, _ in copies], dtype=np.intp),
             _sources=np.array([k for _, k in copies], dtype=np.intp),

@@ -1,0 +1,809 @@
+"""The fit as the user handles it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wolter.data.spectrum import Spectrum
+from wolter.data.spectrum_set import SpectrumSet
+from wolter.errors import FitError, ParameterError, WolterWarning
+from wolter.fit.dataset import Dataset, FitSpectrum
+from wolter.fit.errors import search_intervals
+from wolter.fit.likelihood import Likelihood, ModelSet
+from wolter.fit.minimum import METHODS, Minimum, find_minimum
+from wolter.fit.numerics import chi2_sf, delta_statistic
+from wolter.fit.results import ErrorResult, FitResult, Flux, ParameterRow, SpectrumRow
+from wolter.fit.table import ParameterTable
+from wolter.models.compiled import CompiledModel
+from wolter.models.definitions import Context
+from wolter.models.model import Model
+from wolter.models.parameter import Parameter
+from wolter.models.settings import Settings
+
+__all__ = ["Fit"]
+
+Array = npt.NDArray[np.float64]
+_MAX_NEW_MINIMA = 10
+_XSPEC_DELTA = 2.706  # default of XSPEC's error command
+
+
+class Fit:
+    """Spectra and a model: set parameters, minimise, ask for errors, grids, fluxes and plot data.
+
+    Parameters
+    ----------
+    spectra : SpectrumSet or sequence of Spectrum
+        With responses; spectra of one data group share all parameters.
+    model : Model or str
+        Is copied for every data group (`models`); the parameters of groups 2, 3 … start tied to the first's.
+    statistic : str or sequence of str
+        "chi", "cstat" (W statistic where a background belongs to the spectrum), "pgstat" or "pstat": for all spectra
+        or one each.
+    settings : Settings, optional
+        Abundances, cross-sections …, if the model is given as text.
+    energy : pair of Quantity, optional
+        Notice only this range, by XSPEC's rule.
+    weight : str
+        Weighting of chi: "standard", "gehrels", "churazov" or "model".
+
+    Attributes
+    ----------
+    models : tuple of Model
+        The model of each data group; their parameters are those of the fit.
+    dataset : Dataset
+        The spectra as the fit uses them.
+    result : FitResult or None
+        Of the last `run`.
+
+    Raises
+    ------
+    DataError
+        For an empty noticed range or values that are not finite.
+    ResponseError
+        If a spectrum has no response.
+
+    Examples
+    --------
+    >>> fit = Fit(spectra.select(2*u.keV, 8*u.keV), "polconst*tbabs*(constant*powerlaw)")
+    >>> fit.free_by_group("constant.factor")
+    >>> fit.set("polconst.psi", -50)
+    >>> fit.run().statistic
+    """
+
+    def __init__(
+        self,
+        spectra: SpectrumSet | Iterable[Spectrum],
+        model: Model | str,
+        *,
+        statistic: str | Sequence[str] = "chi",
+        settings: Settings | None = None,
+        energy: Any = None,
+        weight: str = "standard",
+    ) -> None:
+        if isinstance(model, str):
+            model = Model(model, settings=settings)
+        elif settings is not None and settings != model.settings:
+            raise FitError("settings are given twice", cure="Leave out settings=: the model has its own.")
+        data = spectra if isinstance(spectra, SpectrumSet) else SpectrumSet(list(spectra))
+        if energy is not None:
+            data = data.select(*energy)
+        self.dataset = Dataset(data, model.settings, statistic=statistic, weight=weight)
+        self.table = ParameterTable(model, self.dataset.n_groups)
+        self._models = ModelSet(self.dataset, model.node)
+        self._likelihood: Likelihood | None = None
+        self._covariance: Array | None = None
+        self._fit_version = -1
+        self._method = "default"
+        self._errors: dict[int, ErrorResult] = {}
+        self.result: FitResult | None = None
+        self.dataset.warn()
+
+    # -- parameters -----------------------------------------------------------------------------------------------
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """The model of each data group."""
+        return self.table.models
+
+    @property
+    def model(self) -> Model:
+        """The model of the first data group."""
+        return self.table.models[0]
+
+    @property
+    def spectra(self) -> SpectrumSet:
+        """The spectra, with data groups and noticed channels."""
+        return self.dataset.source
+
+    def __getitem__(self, name: str | int) -> Parameter:
+        """Parameter by name or number; see `ParameterTable.find`."""
+        return self.table[name]
+
+    def set(self, name: str | int, value: Any, *, frozen: bool | None = None, delta: float | None = None) -> None:
+        """Set a value (a number in the parameter's unit, or a Quantity); a tied parameter becomes free.
+
+        Raises
+        ------
+        ParameterError
+            For an unknown name (with the nearest ones), or a value outside the hard limits.
+        """
+        parameter = self.table[name]
+        parameter.value = value
+        if frozen is not None:
+            parameter.frozen = frozen
+        if delta is not None:
+            if not delta > 0:
+                raise ParameterError(f"step {delta} of parameter {parameter.full_name} is not positive")
+            parameter.delta = float(delta)
+            self.table._changed()
+
+    def freeze(self, *names: str | int) -> None:
+        """Hold parameters (or all of a component) at their values."""
+        for name in names:
+            for position in self.table.find_all(name):
+                self.table.parameters[position].frozen = True
+
+    def thaw(self, *names: str | int) -> None:
+        """Let parameters (or all of a component) vary."""
+        for name in names:
+            positions = self.table.find_all(name)
+            for position in positions:
+                parameter = self.table.parameters[position]
+                if len(positions) == 1 or parameter.kind == "par":
+                    parameter.frozen = False
+
+    def tie(self, name: str | int, expression: str) -> None:
+        """Let a parameter follow others: ``tie("bbody.kT", "= 0.5*p3 + 0.2")``, ``tie("2:powerlaw.norm", "p5")``.
+
+        Numbers ``p3`` count over all data groups; names without a group mean the group of the tied parameter.
+
+        Raises
+        ------
+        ParameterError
+            If the expression is not understood, names an unknown parameter or closes a circle.
+        """
+        self.table[name].tie = expression
+
+    def untie(self, name: str | int) -> None:
+        """Let a tied parameter go at the value it has."""
+        self.table.refresh()
+        self.table[name].tie = None
+
+    def free_by_group(self, *names: str | int) -> None:
+        """Give each data group its own value of parameters.
+
+        Where the parameter is a constant factor, which with the norms is one too many, the first group's is frozen.
+        """
+        for name in names:
+            self.table.refresh()
+            self.table.free_by_group(name)
+
+    def limits(self, name: str | int, lo: Any = None, hi: Any = None) -> None:
+        """Change the hard limits of a parameter; the soft ones are moved inside."""
+        self.table[name].set_limits(lo, hi)
+
+    def use_statistic(self, statistic: str | Sequence[str], weight: str = "standard") -> None:
+        """Change statistic and weighting; the fit has to be run again."""
+        self.dataset.with_statistic(statistic, weight)
+        self.table._changed()
+        self._likelihood = None
+        self.dataset.warn()
+
+    # -- state ----------------------------------------------------------------------------------------------------
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """Statistic as a function of the present free parameters."""
+        free = self.table.free
+        if self._likelihood is None or self._likelihood.free is not free:
+            self._likelihood = Likelihood(self._models, free)
+        return self._likelihood
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the parameters are those of the last `run`."""
+        return self._fit_version == self.table.version
+
+    @property
+    def names(self) -> list[str]:
+        """The free parameters."""
+        return list(self.table.free.names)
+
+    @property
+    def statistic(self) -> float:
+        """Total statistic at the present parameters."""
+        return float(self.likelihood.statistic(self.table.free.start[None])[0])
+
+    @property
+    def contributions(self) -> list[float]:
+        """Statistic of each spectrum."""
+        return self.likelihood.contributions(self.table.free.start[None])[0].tolist()
+
+    @property
+    def n_bins(self) -> int:
+        """Noticed bins of all spectra."""
+        return self.dataset.n_bins
+
+    @property
+    def dof(self) -> int:
+        """Bins minus free parameters."""
+        return self.dataset.n_bins - self.table.free.size
+
+    @property
+    def test_statistic(self) -> float:
+        """Chi-squared with standard weights at the present parameters, whatever the fit statistic is (XSPEC's default)."""
+        model = self.likelihood.model(self.table.free.start[None])[0]
+        total = 0.0
+        for entry in self.dataset.spectra:
+            from wolter.fit.dataset import bin_data
+            from wolter.fit.statistics import Chi
+
+            weight = self.dataset.weight if entry.statistic == "chi" else "standard"
+            total += float(Chi(bin_data(entry), weight).value(model[entry.bins]).sum())
+        return total
+
+    @property
+    def null_probability(self) -> float:
+        """Probability of a larger `test_statistic` if the model is true; NaN without degrees of freedom."""
+        return chi2_sf(self.test_statistic, self.dof)
+
+    @property
+    def covariance(self) -> Array | None:
+        """Covariance [K, K] of the free parameters at the best fit; None if the fit is stale or the matrix singular."""
+        return self._covariance if self.fitted else None
+
+    @property
+    def parameters(self) -> tuple[ParameterRow, ...]:
+        """All parameters of all data groups with errors as far as they are known."""
+        self.table.refresh()
+        free = self.table.free
+        sigma: dict[int, float] = {}
+        covariance = self.covariance
+        if covariance is not None:
+            variances = np.diag(covariance).tolist()
+            sigma = {int(p): v**0.5 for p, v in zip(free.positions, variances, strict=True) if v > 0}
+        rows = []
+        for position, parameter in enumerate(self.table.parameters):
+            error = self._errors.get(position) if self.fitted else None
+            rows.append(
+                ParameterRow(
+                    index=position + 1,
+                    name=parameter.full_name,
+                    group=self.table.group(position),
+                    value=parameter.value,
+                    sigma=sigma.get(position),
+                    lower=None if error is None else _number(error.lower),
+                    upper=None if error is None else _number(error.upper),
+                    frozen=parameter.frozen,
+                    tied=None if parameter.tie is None else f"= {parameter.tie}",
+                    unit=parameter.unit,
+                )
+            )
+        return tuple(rows)
+
+    @property
+    def spectrum_rows(self) -> tuple[SpectrumRow, ...]:
+        """What each spectrum contributes."""
+        start = self.table.free.start[None]
+        model = self.likelihood.model(start)[0]
+        values = self.contributions
+        rows = []
+        for entry, value in zip(self.dataset.spectra, values, strict=True):
+            rate, error = entry.spectrum.net_rate(entry.notice)
+            rows.append(
+                SpectrumRow(
+                    file=entry.name,
+                    group=entry.group,
+                    bins=entry.bins.stop - entry.bins.start,
+                    statistic=value,
+                    statistic_name=entry.statistic,
+                    rate=rate,
+                    rate_error=error,
+                    model_rate=float((model[entry.bins] * entry.area).sum()),
+                )
+            )
+        return tuple(rows)
+
+    def check(self) -> None:
+        """Raise or warn about what makes a fit impossible or doubtful."""
+        free = self.table.free
+        free.require()
+        if free.size > self.dataset.n_bins:
+            warnings.warn(
+                f"{free.size} free parameters but only {self.dataset.n_bins} bins: the fit is not determined",
+                WolterWarning,
+                stacklevel=3,
+            )
+
+    # -- minimisation ---------------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        method: str = "default",
+        *,
+        max_iterations: int | None = None,
+        critical_delta: float = 0.01,
+        renorm: bool = True,
+    ) -> FitResult:
+        """Minimise the statistic over the free parameters.
+
+        Parameters
+        ----------
+        method : {"default", "leven", "migrad"}
+            "default" is a batched Levenberg-Marquardt in which cyclic parameters may pass their limits, with
+            restarts where a descent gets stuck; "leven" is one descent by XSPEC's rules, which ends in XSPEC's basin;
+            "migrad" is Minuit's.
+        max_iterations : int, optional
+            Iterations at the most.
+        critical_delta : float
+            Change of the statistic that ends "leven".
+        renorm : bool
+            Scale the norms to the data before (XSPEC's "renorm prefit").
+
+        Returns
+        -------
+        FitResult
+            Also kept as `result`. After Ctrl-C it holds the best point so far.
+
+        Raises
+        ------
+        FitError
+            If nothing is free, the model is not finite, or the method is unknown.
+        """
+        if method not in METHODS:
+            raise FitError(f"unknown method {method!r}", cure=f"Known are {', '.join(METHODS)}.")
+        self.check()
+        likelihood = self.likelihood
+        likelihood.n_calls = 0
+        minimum = find_minimum(
+            likelihood,
+            method=method,
+            max_iterations=max_iterations,
+            critical_delta=critical_delta,
+            renorm=renorm,
+        )
+        self._method = method
+        return self._adopt(minimum)
+
+    def renorm(self) -> None:
+        """Scale all free norms by the factor that fits the data best, now (XSPEC's "renorm")."""
+        from wolter.fit.leven import renormalise
+
+        self.table.store(renormalise(self.likelihood, self.table.free.start))
+
+    def _adopt(self, minimum: Minimum) -> FitResult:
+        self.table.store(minimum.point)
+        messages = list(minimum.messages)
+        self._covariance, trouble = covariance_of(minimum.alpha, self.table.free.names)
+        messages += trouble
+        self._fit_version = self.table.version
+        self._errors = {}
+        self.result = FitResult(
+            statistic=minimum.statistic,
+            dof=self.dof,
+            method=self._method,
+            converged=minimum.converged,
+            iterations=minimum.iterations,
+            evaluations=self.likelihood.n_calls,
+            restarts=minimum.restarts,
+            messages=tuple(messages),
+            parameters=self.parameters,
+            names=tuple(self.names),
+            covariance=self._covariance,
+        )
+        return self.result
+
+    # -- errors and grids -----------------------------------------------------------------------------------------
+
+    def error(
+        self,
+        *names: str | int,
+        level: float | None = None,
+        delta: float | None = None,
+        joint: int = 1,
+        local: bool | None = None,
+    ) -> list[ErrorResult]:
+        """Confidence intervals from the profile of the statistic.
+
+        Parameters
+        ----------
+        *names : str or int
+            Parameters or components; by default all free parameters.
+        level : float, optional
+            Confidence, e.g. 0.9.
+        delta : float, optional
+            Rise of the statistic instead; the default is XSPEC's 2.706.
+        joint : int
+            Number of parameters the level is for: 2 gives the extent of the joint region of two.
+        local : bool, optional
+            Stay in the basin of the fit: limits of cyclic parameters are walls, a lower minimum met on the way is
+            ignored. By default true after "leven" only.
+
+        Returns
+        -------
+        list of ErrorResult
+            In the order asked for; they also appear in `parameters`. If a new minimum is found it becomes the best fit
+            and all intervals are searched again from it (code 1, and a message in `result`).
+
+        Raises
+        ------
+        FitError
+            If the parameters have been changed since the last `run`.
+        ParameterError
+            For unknown names or an impossible level.
+        """
+        rise = _rise(level, delta, joint)
+        positions = [p for name in names for p in self.table.find_all(name)] or self.table.free.positions.tolist()
+        if not self.fitted or self.result is None:
+            raise FitError("errors need a fit, and the parameters were changed since", cure="Call run() first.")
+        stay = self._method == "leven" if local is None else local
+        place = {int(p): k for k, p in enumerate(self.table.free.positions)}
+        wanted = [p for p in dict.fromkeys(positions) if p in place]
+        found = False
+        for _ in range(_MAX_NEW_MINIMA):
+            free = self.table.free
+            search = search_intervals(
+                self.likelihood,
+                free.start,
+                self.result.statistic,
+                self._covariance,
+                [place[p] for p in wanted],
+                rise,
+                local=stay,
+            )
+            if search.better is None:
+                break
+            found = True
+            self._move_to(search.better[1])
+        high = self._reduced_too_high()
+        for i, position in enumerate(wanted):
+            flags = search.codes[i]
+            flags[0], flags[8] = found, high
+            codes = "".join("T" if f else "F" for f in flags)
+            bounds = float(search.lower[i]), float(search.upper[i])
+            self._errors[position] = self._error_result(position, *bounds, rise, level, joint, codes)
+        if search.interrupted:
+            self._note("interrupted: bounds that were not reached are NaN")
+        nan = float("nan")
+        return [
+            self._errors[p] if p in place else self._error_result(p, nan, nan, rise, level, joint, "FFFFFTFFF")
+            for p in positions
+        ]
+
+    def _error_result(
+        self, position: int, lower: float, upper: float, delta: float, level: float | None, joint: int, codes: str
+    ) -> ErrorResult:
+        parameter = self.table.parameters[position]
+        return ErrorResult(
+            name=parameter.full_name,
+            group=self.table.group(position),
+            index=position + 1,
+            value=parameter.value,
+            lower=lower,
+            upper=upper,
+            delta=delta,
+            level=level,
+            joint=joint,
+            codes=codes,
+        )
+
+    def _move_to(self, point: Array) -> None:
+        """Fit again from a better point that was met by chance."""
+        assert self.result is not None
+        before = self.result.statistic
+        self.table.store(np.clip(point, self.table.free.lower, self.table.free.upper))
+        minimum = find_minimum(self.likelihood, method="default", renorm=False)
+        minimum.messages.insert(0, f"a new minimum was found: {minimum.statistic:.2f} instead of {before:.2f}")
+        self._adopt(minimum)
+
+    def _note(self, message: str) -> None:
+        if self.result is not None:
+            from dataclasses import replace
+
+            self.result = replace(self.result, messages=(*self.result.messages, message))
+
+    def _reduced_too_high(self) -> bool:
+        """XSPEC refuses errors if the reduced chi-squared exceeds 2; here it is only said."""
+        chi = all(e.statistic == "chi" for e in self.dataset.spectra)
+        return bool(chi and self.result is not None and self.dof > 0 and self.result.statistic > 2 * self.dof)
+
+    def grid(self, axes: Mapping[str | int, Any], *, local: bool | None = None, progress: bool | None = None):
+        """Statistic on a grid, all other free parameters refitted at every point.
+
+        Parameters
+        ----------
+        axes : mapping
+            For each parameter ``(lo, hi, number of points)``, ``(lo, hi, number, "log")`` or an array of values.
+        local : bool, optional
+            Stay in the basin of the fit; by default after "leven" only.
+        progress : bool, optional
+            Show a progress bar; by default on a terminal when it takes long.
+
+        Returns
+        -------
+        Grid
+            ``statistic[i, j, ...]`` in the order of the axes. The fit is left as it is, even if the grid found a
+            better point; `adopt` moves there.
+
+        Raises
+        ------
+        ParameterError
+            For unknown, frozen or tied parameters, or values outside the hard limits.
+        """
+        from wolter.fit.grid import axis_values, compute_grid
+
+        if not axes:
+            raise ParameterError("the grid has no axes", cure="Give for example {'powerlaw.PhoIndex': (1, 3, 21)}.")
+        free = self.table.free
+        place = {int(p): k for k, p in enumerate(free.positions)}
+        values: dict[int, Array] = {}
+        units = []
+        for name, spec in axes.items():
+            position = self.table.find(name)
+            parameter = self.table.parameters[position]
+            if position not in place:
+                state = "tied" if parameter.tie else "frozen"
+                raise ParameterError(f"parameter {self.table.label(position)} is {state} and cannot be an axis")
+            k = place[position]
+            axis = axis_values(self.table.label(position), spec)
+            if not parameter.cyclic and (axis.min() < free.lower[k] or axis.max() > free.upper[k]):
+                raise ParameterError(
+                    f"the axis of {self.table.label(position)} from {axis.min():g} to {axis.max():g} leaves its limits "
+                    f"{free.lower[k]:g} to {free.upper[k]:g}"
+                )
+            values[k] = axis
+            units.append(parameter.unit)
+        stay = self._method == "leven" if local is None else local
+        return compute_grid(
+            self.likelihood,
+            free.start,
+            self.statistic,
+            self.covariance,
+            values,
+            units,
+            local=stay,
+            progress=progress,
+        )
+
+    def adopt(self, grid: Any) -> FitResult:
+        """Fit again from the best point of a grid."""
+        if tuple(grid.fitted) != tuple(self.table.free.names):
+            raise FitError("the grid belongs to other free parameters")
+        point = np.array(list(grid.best.values()))
+        self.table.store(np.clip(point, self.table.free.lower, self.table.free.upper))
+        return self.run("default", renorm=False)
+
+    # -- derived quantities ---------------------------------------------------------------------------------------
+
+    def flux(
+        self,
+        lo: Any,
+        hi: Any,
+        *,
+        level: float | None = None,
+        draws: int = 0,
+        seed: int | None = None,
+        spectra: bool = False,
+    ) -> list[Flux]:
+        """Flux of the model in an energy range, one entry per data group (or per spectrum).
+
+        Parameters
+        ----------
+        lo, hi : Quantity
+            Energies; clipped to those of the response.
+        level : float, optional
+            Confidence of intervals.
+        draws : int
+            Parameter sets drawn from the covariance for them; 0 means Gaussian propagation.
+        seed : int, optional
+            Of the draws.
+        spectra : bool
+            Per spectrum, with its own Stokes parameter.
+        """
+        from wolter.fit.flux import model_fluxes
+        from wolter.units import to_range_kev
+
+        low, high = to_range_kev((lo, hi))
+        return model_fluxes(
+            self.dataset,
+            self.table,
+            low,
+            high,
+            self.covariance,
+            level=level,
+            draws=draws,
+            seed=seed,
+            spectra=spectra,
+        )
+
+    def folded(self) -> list[Array]:
+        """Folded model rate of each spectrum in its noticed bins, counts/s."""
+        model = self.likelihood.model(self.table.free.start[None])[0]
+        return [model[e.bins] for e in self.dataset.spectra]
+
+    def intensity_rates(self) -> list[Array]:
+        """Folded model of each spectrum as if it were Stokes I, counts/s: without the polarisation factors."""
+        full = self.table.refresh()
+        out = []
+        for entry in self.dataset.spectra:
+            context = Context(0, entry.context.xflt, entry.context.settings)
+            first = (entry.group - 1) * self.table.width
+            compiled = CompiledModel(self.model.node, entry.plan.edges, (context,))
+            out.append(entry.plan.fold(compiled.evaluate(full[None, first : first + self.table.width])[0, 0]))
+        return out
+
+    def _entries(self, which: int | Iterable[int]) -> list[FitSpectrum]:
+        numbers = [which] if isinstance(which, int | np.integer) else list(which)
+        for number in numbers:
+            if not 1 <= number <= len(self.dataset.spectra):
+                raise FitError(
+                    f"there is no spectrum {number}", cure=f"Numbers go from 1 to {len(self.dataset.spectra)}."
+                )
+        return [self.dataset.spectra[n - 1] for n in numbers]
+
+    def plot_data(
+        self,
+        index: int | Iterable[int] = 1,
+        *,
+        x: str = "keV",
+        area: bool = False,
+        rebin: tuple[float, int] | None = None,
+    ):
+        """Data, model and residuals of a spectrum as they are plotted.
+
+        Parameters
+        ----------
+        index : int or iterable of int
+            Number of the spectrum from one, or of several that are added bin by bin.
+        x : {"keV", "channel"}
+            Abscissa.
+        area : bool
+            Per cm² of effective area.
+        rebin : tuple (min_sigma, max_bins), optional
+            Join bins for the figure.
+
+        Returns
+        -------
+        PlotData
+        """
+        from wolter.fit.plotdata import make_plot_data
+
+        entries = self._entries(index)
+        folded = self.folded()
+        return make_plot_data(entries, [folded[e.number - 1] for e in entries], x=x, area=area, rebin=rebin)
+
+    def polarisation(self, group: int | str | Iterable[int] = "all", *, bins: Any = None):
+        """Polarisation angle and fraction against energy.
+
+        Parameters
+        ----------
+        group : int, iterable of int, or "all"
+            Data groups whose I, Q, U spectra are added.
+        bins : Quantity or int, optional
+            Edges of energy bins, or the number of equal ones over the noticed range; by default every bin of the
+            spectra.
+
+        Returns
+        -------
+        PolarisationSpectrum
+        """
+        from wolter.fit.polarisation import make_polarisation
+        from wolter.units import to_kev
+
+        groups = range(1, self.dataset.n_groups + 1) if group == "all" else group
+        wanted = {groups} if isinstance(groups, int) else set(groups)  # type: ignore[arg-type]
+        entries = [e for e in self.dataset.spectra if e.group in wanted]
+        if not entries:
+            raise FitError(f"there is no data group {group}", cure=f"Groups go from 1 to {self.dataset.n_groups}.")
+        edges = None
+        if isinstance(bins, int):
+            lo, hi = entries[0].plan.bin_lo.min(), entries[0].plan.bin_hi.max()
+            edges = np.linspace(lo, hi, bins + 1)
+        elif bins is not None:
+            edges = np.asarray(to_kev(bins, "bins"), dtype=float)
+        folded = self.folded()
+        return make_polarisation(entries, [folded[e.number - 1] for e in entries], edges)
+
+    def mdp(self, *, energy: Any = None, groups: Sequence[int] | None = None) -> float:
+        """Minimum detectable polarisation (99 %) of the spectra; see `measured_mdp`."""
+        from wolter.fit.mdp import measured_mdp
+
+        return measured_mdp(self, energy=energy, groups=groups)
+
+    # -- output ---------------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready record: statistic, degrees of freedom, parameters, spectra, model and settings."""
+        from dataclasses import asdict
+
+        spectra = []
+        for row in self.spectrum_rows:
+            spectra.append(
+                {
+                    "file": row.file,
+                    "group": row.group,
+                    "bins": row.bins,
+                    "statistic": row.statistic,
+                    "statistic_name": row.statistic_name,
+                    "rate": row.rate,
+                    "rate_error": row.rate_error,
+                    "model_rate": row.model_rate,
+                }
+            )
+        covariance = self.covariance
+        probability = self.null_probability
+        return {
+            "statistic": self.statistic,
+            "statistic_name": sorted({e.statistic for e in self.dataset.spectra}),
+            "dof": self.dof,
+            "bins": self.n_bins,
+            "test_statistic": self.test_statistic,
+            "null_probability": probability if np.isfinite(probability) else None,
+            "model": self.model.expression,
+            "settings": self.dataset.settings.to_dict(),
+            "weight": self.dataset.weight,
+            "fitted": self.fitted,
+            "method": self._method if self.result else None,
+            "converged": self.result.converged if self.result and self.fitted else None,
+            "messages": list(self.result.messages) if self.result and self.fitted else [],
+            "parameters": [asdict(row) for row in self.parameters],
+            "free": self.names,
+            "covariance": None if covariance is None else covariance.tolist(),
+            "spectra": spectra,
+        }
+
+    def __repr__(self) -> str:
+        return (
+            f"<Fit of {len(self.dataset.spectra)} spectra ({self.n_bins} bins) with {self.model.expression}, "
+            f"{self.table.free.size} free parameters>"
+        )
+
+
+def covariance_of(alpha: Array, names: Sequence[str]) -> tuple[Array | None, list[str]]:
+    """Covariance [K, K] from half the second derivatives of the statistic, and what is wrong with it.
+
+    Parameters without influence (zero diagonal) have variance zero here, which the caller takes as unknown.
+    """
+    size = len(alpha)
+    diagonal = np.diag(alpha)
+    use = np.flatnonzero(np.isfinite(diagonal) & (diagonal > 0))
+    messages = [f"{names[k]} has no influence on the statistic; it has no error" for k in set(range(size)) - set(use)]
+    if not use.size:
+        return None, messages
+    root = np.sqrt(diagonal[use])
+    scaled = alpha[np.ix_(use, use)] / np.outer(root, root)
+    values, vectors = np.linalg.eigh(scaled)
+    if not values[0] > 1e-13 * values[-1]:
+        pair = np.argsort(-np.abs(vectors[:, 0]))[:2]
+        listed = " and ".join(names[use[i]] for i in sorted(pair))
+        messages.append(
+            f"the covariance matrix is singular: {listed} cannot be told apart by these data; there are no errors"
+        )
+        return None, messages
+    out = np.zeros((size, size))
+    out[np.ix_(use, use)] = (vectors / values) @ vectors.T / np.outer(root, root)
+    return out, messages
+
+
+def _rise(level: float | None, delta: float | None, joint: int) -> float:
+    if level is not None and delta is not None:
+        raise ParameterError("level and delta are both given", cure="Give one of them.")
+    if delta is not None:
+        if not delta > 0:
+            raise ParameterError(f"a rise of the statistic by {delta} bounds nothing", cure="Give a positive delta.")
+        return float(delta)
+    if level is None:
+        return _XSPEC_DELTA if joint == 1 else delta_statistic(0.9, joint)
+    try:
+        return delta_statistic(level, joint)
+    except ValueError as exc:
+        raise ParameterError(str(exc), cure="Give for example level=0.9, joint=1.") from None
+
+
+def _number(value: float) -> float | None:
+    return value if np.isfinite(value) else None

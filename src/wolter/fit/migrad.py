@@ -1,0 +1,59 @@
+"""Minuit's MIGRAD on the likelihood, with its gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wolter.fit.likelihood import Likelihood
+from wolter.fit.minimum import Minimum, bounds, polish, wrap
+
+__all__ = ["migrad"]
+
+Array = npt.NDArray[np.float64]
+
+
+def migrad(likelihood: Likelihood, start: Array, max_iterations: int | None = None) -> Minimum:
+    """Minimise with iminuit.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+        What to minimise.
+    start : array [K]
+        Starting point.
+    max_iterations : int, optional
+        Calls at the most.
+    """
+    from iminuit import Minuit
+
+    free = likelihood.free
+
+    def statistic(point: Any) -> float:
+        where = np.asarray(point, dtype=float)
+        value = float(likelihood.statistic(where[None])[0]) if np.isfinite(where).all() else np.nan
+        return value if np.isfinite(value) else 1e300
+
+    def gradient(point: Any) -> Array:
+        return -2.0 * likelihood.derivatives(np.asarray(point, dtype=float)[None]).beta[0]
+
+    lower, upper = bounds(likelihood, cyclic=True)
+    fit = Minuit(statistic, start, grad=gradient)
+    fit.errordef = 1.0
+    fit.strategy = 1
+    fit.print_level = 0
+    fit.limits = [(lo, hi) for lo, hi in zip(lower, upper, strict=True)]
+    first = likelihood.derivatives(start[None]).alpha[0]
+    diagonal = np.diag(first)
+    steps = np.where(diagonal > 0, 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), np.maximum(free.delta, 1e-8))
+    fit.errors = np.minimum(steps, 0.1 * np.maximum(np.abs(start), free.delta) + 1e-300)
+    fit.migrad(ncall=max_iterations)
+    point = wrap(likelihood, np.array(list(fit.values), dtype=float))
+    out = Minimum(point, float(fit.fval or np.nan), first, bool(fit.valid), fit.nfcn)
+    out.alpha = likelihood.derivatives(point[None], expected=False).alpha[0]
+    polish(likelihood, out)
+    if not fit.valid:
+        out.messages.append("MIGRAD did not converge")
+    return out

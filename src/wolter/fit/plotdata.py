@@ -1,0 +1,228 @@
+"""Spectra as they are plotted: data, folded model and background per keV or channel, per cm² if wished, rebinned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wolter.errors import FitError
+from wolter.fit.dataset import FitSpectrum
+
+__all__ = ["PlotData", "make_plot_data", "rebin_edges"]
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class PlotData:
+    """One spectrum, or several added up, ready for a figure; arrays [n] of the plotted bins.
+
+    Attributes
+    ----------
+    x, xerr : array
+        Middle and half-width of the bins, in keV or channels.
+    y, yerr : array
+        Net data and its error: counts/s/keV (or per channel), and per cm² if `area_normalised`.
+    model : array
+        Folded model in the same unit.
+    background : array or None
+        Background scaled to the source, in the same unit; None without one.
+    residual : array
+        (data - model) / error for chi; for Poisson statistics (data - model) / sqrt(model) in counts.
+    e_lo, e_hi : array
+        Energies of the bins, keV.
+    area : array
+        Effective area of a flat spectrum, cm².
+    unit, x_unit : str
+        Of y and x.
+    area_normalised : bool
+        Whether y is divided by `area`.
+    name : str
+        Of the spectrum.
+    spectra : tuple of int
+        Numbers of the spectra.
+    group : int
+        Data group.
+    stokes : int or None
+        0, 1, 2 for I, Q, U.
+    """
+
+    x: Array
+    xerr: Array
+    y: Array
+    yerr: Array
+    model: Array
+    background: Array | None
+    residual: Array
+    e_lo: Array
+    e_hi: Array
+    area: Array
+    unit: str
+    x_unit: str
+    area_normalised: bool
+    name: str
+    spectra: tuple[int, ...]
+    group: int
+    stokes: int | None
+
+    @property
+    def ratio(self) -> Array:
+        """Data divided by model."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.y / self.model
+
+    @property
+    def ratio_error(self) -> Array:
+        """Error divided by model."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.yerr / np.abs(self.model)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready columns."""
+        columns = ("x", "xerr", "y", "yerr", "model", "residual", "e_lo", "e_hi", "area")
+        out: dict[str, Any] = {c: getattr(self, c).tolist() for c in columns}
+        out["background"] = None if self.background is None else self.background.tolist()
+        return out | {"unit": self.unit, "x_unit": self.x_unit, "name": self.name, "group": self.group}
+
+
+def rebin_edges(value: Array, variance: Array, min_sigma: float, max_bins: int) -> npt.NDArray[np.intp]:
+    """First bin of each plotted bin, by XSPEC's "setplot rebin".
+
+    Parameters
+    ----------
+    value, variance : array [n]
+        Net rate and its variance.
+    min_sigma : float
+        Neighbours are joined until the sum is this many sigma and positive ...
+    max_bins : int
+        ... or until so many bins are together.
+    """
+    starts: list[int] = []
+    total = noise = 0.0
+    count = 0
+    for i in range(len(value)):
+        if count == 0:
+            starts.append(i)
+        total += value[i]
+        noise += variance[i]
+        count += 1
+        enough = total > 0 and total * total >= min_sigma * min_sigma * noise
+        if enough or count >= max_bins:
+            total = noise = 0.0
+            count = 0
+    return np.array(starts, dtype=np.intp)
+
+
+def make_plot_data(
+    entries: Sequence[FitSpectrum],
+    models: Sequence[Array],
+    *,
+    x: str = "keV",
+    area: bool = False,
+    rebin: tuple[float, int] | None = None,
+) -> PlotData:
+    """Plotted form of one spectrum or of several added up bin by bin.
+
+    Parameters
+    ----------
+    entries : sequence of FitSpectrum
+        Spectra with the same bins; rates, models and variances are added.
+    models : sequence of array
+        Folded model rate of each, counts/s (per unit of AREASCAL).
+    x : {"keV", "channel"}
+        Abscissa.
+    area : bool
+        Divide by the effective area; bins without area are dropped.
+    rebin : tuple (min_sigma, max_bins), optional
+        Join bins, for the figure alone.
+
+    Raises
+    ------
+    FitError
+        If bins differ, or for an unknown abscissa.
+    """
+    first = entries[0]
+    n = len(first.binned.rate)
+    if any(len(e.binned.rate) != n or not np.allclose(e.plan.bin_lo, first.plan.bin_lo) for e in entries):
+        raise FitError("spectra with different bins cannot be added in a plot", cure="Plot them one by one.")
+    if x not in ("keV", "channel"):
+        raise FitError(f"unknown abscissa {x!r}", cure="Choose 'keV' or 'channel'.")
+    scale = [e.area for e in entries]
+    rate = _total(e.binned.rate * a for e, a in zip(entries, scale, strict=True))
+    net = _total(e.binned.net * a for e, a in zip(entries, scale, strict=True))
+    variance = _total(e.binned.net_variance * a * a for e, a in zip(entries, scale, strict=True))
+    model = _total(m * a for m, a in zip(models, scale, strict=True))
+    time = _total(e.binned.time for e in entries) / len(entries)
+    lo, hi = first.plan.bin_lo, first.plan.bin_hi
+    width = np.abs(hi - lo)
+    position = first.binned.bins.position.astype(float)
+    left, right = (lo, hi) if x == "keV" else (position - 0.5, position + 0.5)
+    span = width if x == "keV" else np.ones(n)
+    # the mean of the areas, so that a sum of spectra is normalised like the sum of their rates
+    effective = _total(e.plan.effective_area() for e in entries)
+    has_background = any(e.binned.has_background for e in entries)
+    keep = effective > 0 if area else np.ones(n, dtype=bool)
+    starts = (
+        np.flatnonzero(keep) if rebin is None else np.flatnonzero(keep)[_rebinned(net[keep], variance[keep], rebin)]
+    )
+    members = np.flatnonzero(keep)
+    cuts = np.searchsorted(members, starts)
+    ends = members[np.append(cuts[1:] - 1, len(members) - 1)]
+
+    def summed(values: Array) -> Array:
+        return np.add.reduceat(values[members], cuts)
+
+    divisor = summed(span)
+    if area:
+        # the channels of a plotted bin are averaged after the division
+        weight = np.where(effective > 0, 1.0 / np.where(effective > 0, effective, 1.0), 0.0)
+    else:
+        weight = np.ones(n)
+    y = summed(net * weight) / divisor
+    error = np.sqrt(summed(variance * weight**2)) / divisor
+    folded = summed(model * weight) / divisor
+    poisson = first.statistic != "chi"
+    net_sum, model_sum, variance_sum = summed(net), summed(model), summed(variance)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if poisson:
+            counts = summed(model * time)
+            residual = (summed(net * time) - counts) / np.sqrt(counts)
+        else:
+            residual = (net_sum - model_sum) / np.sqrt(variance_sum)
+    background = summed((rate - net) * weight) / divisor if has_background else None
+    edges_lo, edges_hi = left[starts], right[ends]
+    return PlotData(
+        x=0.5 * (edges_lo + edges_hi),
+        xerr=0.5 * np.abs(edges_hi - edges_lo),
+        y=y,
+        yerr=error,
+        model=folded,
+        background=background,
+        residual=residual,
+        e_lo=np.minimum(lo[starts], lo[ends]),
+        e_hi=np.maximum(hi[starts], hi[ends]),
+        area=summed(effective * span) / divisor,
+        unit=("counts/cm2/s/" if area else "counts/s/") + ("keV" if x == "keV" else "channel"),
+        x_unit=x,
+        area_normalised=area,
+        name=first.spectrum.path.name if first.spectrum.path else f"spectrum {first.number}",
+        spectra=tuple(e.number for e in entries),
+        group=first.group,
+        stokes=first.spectrum.stokes,
+    )
+
+
+def _total(parts: Any) -> Array:
+    out: Array | None = None
+    for part in parts:
+        out = part if out is None else out + part
+    assert out is not None
+    return out
+
+
+def _rebinned(net: Array, variance: Array, rebin: tuple[float, int]) -> npt.NDArray[np.intp]:
+    return rebin_edges(net, variance, float(rebin[0]), int(rebin[1]))
