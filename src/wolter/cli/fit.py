@@ -88,11 +88,13 @@ def summary(fit: Fit, result: dict[str, Any]) -> str:
     lines = [f"Model {fit.model.expression}", ""]
     width = max(len(p["name"]) for p in result["parameters"])
     for p in result["parameters"]:
+        if p["group"] > 1 and (p["tied"] or p["frozen"]):
+            continue  # the same as in group 1
         value = f"{p['value']:.6g}"
         if p["frozen"]:
             state = "frozen"
         elif p["tied"]:
-            state = f"= {p['tied']}"
+            state = p["tied"]
         elif p["sigma"] is not None:
             state = f"+/- {p['sigma']:.3g}"
         else:
