@@ -57,7 +57,7 @@ class ARF:
         self.path = None if path is None else Path(path)
         self.header = Header() if header is None else header
         self.kind = (kind or _kind(self.header)).upper()
-        low, high, order = ascending_bins(energ_lo, energ_hi, file=self.path, hdu="SPECRESP")
+        low, high, order = ascending_bins(energ_lo, energ_hi, file=self.path, hdu="SPECRESP", strict=False)
         area = np.asarray(specresp, dtype=float)
         if area.shape != low.shape:
             raise ResponseError(

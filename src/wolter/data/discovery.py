@@ -185,7 +185,8 @@ def find_responses(
     ResponseError
         If something is missing: lists the response files that were found and why each does not do.
     """
-    wanted = _wanted(source, telescop, instrume, detnam, filter, date, weighting, weight_boundaries)
+    given = {"TELESCOP": telescop, "INSTRUME": instrume, "DETNAM": detnam, "FILTER": filter}
+    wanted = _wanted(source, given, date, weighting, weight_boundaries)
     folders = [folder] if isinstance(folder, (str, PathLike)) else list(folder)
     found: list[Candidate] = []
     for one in folders:
@@ -208,13 +209,20 @@ def find_responses(
     return ResponseFiles(rmf.path, None if arf is None else arf.path, None if mrf is None else mrf.path, tuple(notes))
 
 
-def _wanted(source: Any, telescop: Any, instrume: Any, detnam: Any, filter_: Any, date: Any, weighting: Any, boundaries: Any) -> _Wanted:  # fmt: skip
+def _wanted(
+    source: Any,
+    given: Mapping[str, str | None],
+    date: str | None,
+    weighting: str | None,
+    boundaries: Mapping[str, str] | None,
+) -> _Wanted:
     header = getattr(source, "header", source)
     header = fits.Header() if header is None else header
 
-    def choose(given: str | None, key: str) -> str:
-        if given is not None:
-            return given.strip()
+    def choose(key: str) -> str:
+        explicit = given[key]
+        if explicit is not None:
+            return explicit.strip()
         own = getattr(source, key.lower(), None)
         return own.strip() if isinstance(own, str) else keyword(header, key)
 
@@ -223,10 +231,10 @@ def _wanted(source: Any, telescop: Any, instrume: Any, detnam: Any, filter_: Any
     else:
         weight = None if weighting.strip().lower() == "none" else weighting
     return _Wanted(
-        choose(telescop, "TELESCOP"),
-        choose(instrume, "INSTRUME"),
-        choose(detnam, "DETNAM"),
-        choose(filter_, "FILTER"),
+        choose("TELESCOP"),
+        choose("INSTRUME"),
+        choose("DETNAM"),
+        choose("FILTER"),
         (date if date is not None else keyword(header, "DATE-OBS")).replace(" ", "T"),
         None if weight is None else weight.strip().upper(),
         {k.upper(): v.upper() for k, v in (boundaries or {}).items()},

@@ -118,10 +118,16 @@ class CompressedMatrix:
         """int64[elements]: energy bin of each element."""
         return np.repeat(np.arange(self.n_rows), np.diff(self.indptr))
 
+    @cached_property
     def row_sums(self) -> NDArray[np.float64]:
         """float64[nE]: sum of each row, the probability that a photon is recorded in any channel."""
-        total = np.concatenate([[0.0], np.cumsum(self.values, dtype=np.float64)])
-        return np.diff(total[self.indptr])
+        if self.full:
+            return self.values.reshape(self.shape).sum(axis=1, dtype=np.float64)
+        out = np.zeros(self.n_rows)
+        filled = np.diff(self.indptr) > 0
+        if filled.any():
+            out[filled] = np.add.reduceat(self.values, self.indptr[:-1][filled], dtype=np.float64)
+        return out
 
     def dense(self) -> NDArray[np.float64]:
         """float64[nE, nch]: the matrix itself.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RMF", "TINY"]
 
-TINY = 1.2e-38  # keV: what XSPEC puts in place of an energy bound that is zero
+TINY = float(np.finfo(np.float32).tiny)  # keV, 1.18e-38: what XSPEC puts in place of an energy that is zero
 _GAP = 1.0e-4  # relative distance of neighbouring bounds that is still rounding of single precision
 
 
@@ -86,7 +86,7 @@ class RMF:
                 f"EBOUNDS lists {len(self.e_min)} channels, the matrix has {self.matrix.n_channels}", **where
             )
         values = self.matrix.values
-        if values.size and not np.isfinite(values.sum(dtype=np.float64)):
+        if not np.isfinite(self.matrix.row_sums).all():
             raise ResponseError("the matrix holds values that are not finite (NaN or infinite)", **where)
         if values.size and values.min() < 0:
             raise ResponseError("the matrix holds negative values", **where)
@@ -195,7 +195,7 @@ class RMF:
 
     def row_sums(self) -> NDArray[np.float64]:
         """float64[nE]: probability (or cm² if the area is included) that a photon is recorded at all."""
-        return self.matrix.row_sums()
+        return self.matrix.row_sums
 
     def check_normalisation(self, tolerance: float = 0.02) -> str | None:
         """What is odd about the sums of the rows, or None.
@@ -260,9 +260,19 @@ def keyword(header: Header, key: str) -> str:
 
 
 def ascending_bins(
-    energ_lo: ArrayLike, energ_hi: ArrayLike, *, file: Any = None, hdu: Any = None
+    energ_lo: ArrayLike, energ_hi: ArrayLike, *, file: Any = None, hdu: Any = None, strict: bool = True
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64] | None]:
     """Energy bins in ascending order.
+
+    Parameters
+    ----------
+    energ_lo, energ_hi : float[nE]
+        keV, ascending or descending.
+    file, hdu : optional
+        Where they come from, for messages.
+    strict : bool
+        Whether bins must have a width and be adjacent. Those of an effective area need not: its values belong to the
+        bins of the RMF by their number, and files with rounded energies exist.
 
     Returns
     -------
@@ -288,15 +298,17 @@ def ascending_bins(
     if (high < TINY).any() or (low < TINY).any():
         high = np.maximum(high, TINY)
         low = np.where(low < TINY, np.maximum(TINY, high / 1000.0), low)
-    if (np.diff(low) <= 0).any() or (high <= low).any():
-        where = int(np.flatnonzero((np.diff(low, append=np.inf) <= 0) | (high <= low))[0])
+    step, width = np.diff(low, append=np.inf), high - low
+    wrong = (step <= 0) | (width <= 0) if strict else step < 0
+    if wrong.any():
+        where = int(np.flatnonzero(wrong)[0])
         raise ResponseError(
             f"energy bins are not in order: bin {where + 1} is {low[where]:.6g}-{high[where]:.6g} keV",
             file=file,
             hdu=hdu,
         )
     gap = np.abs(low[1:] - high[:-1]) / low[1:]
-    if (gap > _GAP).any():
+    if strict and (gap > _GAP).any():
         import warnings
 
         where = int(np.argmax(gap))

@@ -124,7 +124,7 @@ def _has_area(header: fits.Header, matrix: CompressedMatrix) -> bool:
     """Whether the effective area is folded in: by EXTNAME, or declared FULL and more than a probability."""
     if keyword(header, "EXTNAME").upper() == "SPECRESP MATRIX":
         return True
-    return keyword(header, "HDUCLAS3").upper() == "FULL" and float(matrix.row_sums().max(initial=0.0)) > 1.02
+    return keyword(header, "HDUCLAS3").upper() == "FULL" and float(matrix.row_sums.max(initial=0.0)) > 1.02
 
 
 def _chosen(file: fits.FitsFile, matrices: list[Any], version: int | None) -> list[Any]:
