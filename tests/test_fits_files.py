@@ -435,6 +435,26 @@ def test_reading_after_closing(tmp_path):
         f["GTI"]
 
 
+def test_files_and_hdus_go_to_other_processes(tmp_path):
+    import pickle
+
+    path, events = three_tables(tmp_path, 100)
+    made = fits.new_table("V", {"v": [np.arange(2), np.arange(3)]})
+    for name in (path, gzip.compress(path.read_bytes())):
+        f = fits.open(name)
+        f["GTI"].header["OBJECT"] = "changed"
+        again = pickle.loads(pickle.dumps(f))
+        assert np.array_equal(again["EVENTS"].read("PI"), events["PI"])
+    f = fits.open(path)
+    f["GTI"].header["OBJECT"] = "changed"
+    gti = pickle.loads(pickle.dumps(f["GTI"]))
+    assert gti.header["OBJECT"] == "changed"
+    assert gti.read("STOP").tolist() == [1.5, 2.5]
+    few = pickle.loads(pickle.dumps(f["EVENTS"].select(np.arange(3))))
+    assert few.read("PI").tolist() == events["PI"][:3].tolist()
+    assert [len(r) for r in pickle.loads(pickle.dumps(made)).read("v")] == [2, 3]
+
+
 def test_files_close_themselves(tmp_path):
     path, _ = three_tables(tmp_path, 10)
     before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None

@@ -121,17 +121,23 @@ def new_table(
         raise OutputError(f"column {extra} is described but there are no data for it", hdu=name)
     if len({k.upper() for k in arrays}) < len(arrays):
         raise OutputError("two columns have the same name (case does not count)", hdu=name)
-    fields, width = [], 0
-    for i, column in enumerate(found):
-        fields.append(binary_field(column, i + 1, width, hdu=name))
-        width += fields[-1].nbytes
-    cards: list[tuple] = [("XTENSION", "BINTABLE"), ("BITPIX", 8), ("NAXIS", 2), ("NAXIS1", width)]
-    cards += [("NAXIS2", nrows or 0), ("PCOUNT", heap_size(arrays, fields)), ("GCOUNT", 1), ("TFIELDS", len(found))]
-    for i, column in enumerate(found):
-        cards += column_cards(column, i + 1)
+    cards = _table_cards(found, arrays, nrows or 0, name)
     return TableHDU(
         _with_keywords(cards, name, header), arrays=arrays, columns=Columns(found, hdu=name), nrows=nrows or 0
     )
+
+
+def _table_cards(columns: list[Column], arrays: Mapping[str, Any], nrows: int, name: str) -> list[tuple]:
+    """Header cards of a table and its columns."""
+    fields, width = [], 0
+    for i, column in enumerate(columns):
+        fields.append(binary_field(column, i + 1, width, hdu=name))
+        width += fields[-1].nbytes
+    cards: list[tuple] = [("XTENSION", "BINTABLE"), ("BITPIX", 8), ("NAXIS", 2), ("NAXIS1", width), ("NAXIS2", nrows)]
+    cards += [("PCOUNT", heap_size(arrays, fields)), ("GCOUNT", 1), ("TFIELDS", len(columns))]
+    for i, column in enumerate(columns):
+        cards += column_cards(column, i + 1)
+    return cards
 
 
 def column_cards(column: Column, number: int) -> list[tuple]:

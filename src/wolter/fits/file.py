@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 import weakref
@@ -42,8 +43,8 @@ class FitsFile:
         With the extension that the name asked for: see `hdu`.
     """
 
-    def __init__(self, source: Source, filename: FileName) -> None:
-        self._source = source
+    def __init__(self, source: Source, filename: FileName, contents: bytes | None = None) -> None:
+        self._source, self._contents = source, contents
         self.filename = filename
         self.path = Path(filename.path)
         self._found: list[HDU] = []
@@ -155,6 +156,10 @@ class FitsFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> Any:
+        """For other processes: the file is opened again there."""
+        return open, (self._contents if self._contents is not None else self.filename,)
 
     def __repr__(self) -> str:
         return f"<FitsFile {self.path} ({len(self._found)}{'' if self._complete else '+'} HDUs)>"
@@ -313,11 +318,12 @@ def open(name: Any, *, ext: int | str | None = None, verify: bool = False) -> Fi
     FitsError
         The file is missing, empty, not FITS or damaged, or the name holds a row filter, which nothing here applies.
     """
-    if isinstance(name, (bytes, bytearray, memoryview)):
+    contents = bytes(name) if isinstance(name, (bytes, bytearray, memoryview)) else None
+    if contents is not None:
         filename = FileName(Path("<memory>"))
-        source: Source = bytes_source(name)
+        source: Source = bytes_source(contents)
     else:
-        filename = name if isinstance(name, FileName) else parse_name(name)
+        filename = name if isinstance(name, FileName) else parse_name(os.fspath(name))
         if filename.has_filter:
             raise FitsError(
                 f"the name holds a filter ({filename.filter_text}), and opening a file does not apply filters",
@@ -327,7 +333,7 @@ def open(name: Any, *, ext: int | str | None = None, verify: bool = False) -> Fi
         source = open_source(filename.path)
     if ext is not None:
         filename = filename.with_ext(ext)
-    file = FitsFile(source, filename)
+    file = FitsFile(source, filename, contents)
     try:
         file._step()
         if verify:

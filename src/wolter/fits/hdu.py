@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -212,8 +213,23 @@ class HDU:
 
         verify(self)
 
+    def __reduce__(self) -> Any:
+        """For other processes: an HDU of a file goes as path, number and header, one in memory as it is."""
+        if self.file is None:
+            return super().__reduce__()
+        return _reopen, (self.file, self.index, self.header)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.label} {self.shape}>"
+
+
+def _reopen(path: str, index: int, header: Header) -> HDU:
+    from wolter.fits.file import open as open_file
+    from wolter.fits.name import FileName
+
+    hdu = open_file(FileName(Path(path)))[index]
+    hdu.header = header
+    return hdu
 
 
 class ImageHDU(HDU):

@@ -95,6 +95,9 @@ class BytesSource:
         self.data = memoryview(data).cast("B")
         self.size: int | None = len(self.data)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BytesSource, (bytes(self.data), self.name)
+
     def read_into(self, offset: int, view: memoryview) -> int:
         piece = self.data[offset : offset + len(view)]
         view[: len(piece)] = piece
