@@ -301,7 +301,9 @@ class FitsFile:
             pass
 
 
-def open(name: Any, *, ext: int | str | None = None, verify: bool = False) -> FitsFile:
+def open(
+    name: str | os.PathLike[str] | bytes | bytearray | memoryview, *, ext: int | str | None = None, verify: bool = False
+) -> FitsFile:
     """Open a FITS file; compressed ones (gzip, bzip2, xz) are recognised by their contents and inflated on the way.
 
     Parameters
@@ -318,12 +320,12 @@ def open(name: Any, *, ext: int | str | None = None, verify: bool = False) -> Fi
     FitsError
         The file is missing, empty, not FITS or damaged, or the name holds a row filter, which nothing here applies.
     """
-    contents = bytes(name) if isinstance(name, (bytes, bytearray, memoryview)) else None
-    if contents is not None:
-        filename = FileName(Path("<memory>"))
+    contents: bytes | None = None
+    if isinstance(name, (bytes, bytearray, memoryview)):
+        contents, filename = bytes(name), FileName(Path("<memory>"))
         source: Source = bytes_source(contents)
     else:
-        filename = name if isinstance(name, FileName) else parse_name(os.fspath(name))
+        filename = parse_name(name)
         if filename.has_filter:
             raise FitsError(
                 f"the name holds a filter ({filename.filter_text}), and opening a file does not apply filters",
