@@ -1,0 +1,32 @@
+"""Figures: spectra with models, polarisation, confidence contours, sky images, light curves.
+
+Every function returns a matplotlib `Figure` that belongs to nobody else (no pyplot, no window); `save` writes it.
+matplotlib is imported when a figure is made, not with this module.
+
+`FIGURES` gives the functions by name, for accessors such as ``fit.plot.spectrum()``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from wolter.plot._style import save
+from wolter.plot.contours import contour
+from wolter.plot.light_curves import light_curve
+from wolter.plot.polarisations import polarisation
+from wolter.plot.skies import image
+from wolter.plot.spectra import spectrum
+from wolter.plot.stokes import stokes_plane
+
+__all__ = ["FIGURES", "contour", "image", "light_curve", "polarisation", "save", "spectrum", "stokes_plane"]
+
+FIGURES: dict[str, Callable[..., Any]] = {
+    "spectrum": spectrum,
+    "polarisation": polarisation,
+    "contour": contour,
+    "stokes_plane": stokes_plane,
+    "image": image,
+    "light_curve": light_curve,
+}
+"""Every figure by name: the function takes what is drawn as its first argument."""
