@@ -44,17 +44,13 @@ def read_arf(path: str | PathLike[str] | fits.FileName) -> ARF:
     """
     name = fits.parse_name(path)
     with fits.open(replace(name, spectrum_row=None)) as file:
-        tables = [h for h in file.hdus if isinstance(h, fits.TableHDU)]
-        found = [t for t in tables if is_area(t.header)]
-        if file.filename.ext is not None and isinstance(file.hdu, fits.TableHDU):
-            found = [file.hdu]
-        if not found:
+        table = _area_table(file)
+        if table is None:
             raise ResponseError(
                 f"there is no SPECRESP extension; the file has {', '.join(h.label for h in file.hdus)}",
                 file=file.path,
                 cure="This is not an effective area; look for the file named in ANCRFILE.",
             )
-        table = found[0]
         for column in _COLUMNS:
             if column not in table:
                 raise ResponseError(
@@ -76,6 +72,12 @@ def read_arf(path: str | PathLike[str] | fits.FileName) -> ARF:
             header=table.header.without_structure(),
             path=file.path,
         )
+
+
+def _area_table(file: fits.FitsFile) -> fits.TableHDU | None:
+    if file.filename.ext is not None:
+        return file.hdu if isinstance(file.hdu, fits.TableHDU) else None
+    return next((h for h in file if isinstance(h, fits.TableHDU) and is_area(h.header)), None)
 
 
 def _row(area: np.ndarray, file: Any, number: int | None) -> int | None:

@@ -119,7 +119,7 @@ class Spectrum:
     path : Path or None
         File that the spectrum came from.
     gti : GTI, callable or None
-        Good time intervals; a callable is asked at the first use of `good_times`.
+        Good time intervals; a callable (as of a spectrum that was read) is asked at the first use of `good_times`.
     region : any
         Region of the events: a `RegionSet`, or a FITS table as read from a REGnnnnn extension; a callable is asked at
         the first use of `source_region`.

@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,21 +112,25 @@ class _Source:
 
 
 def _spectrum_table(file: fits.FitsFile) -> Any:
+    """The SPECTRUM extension; HDUs behind it are not looked at where its name is the usual one."""
     if file.filename.ext is not None:
         asked = file.hdu
         if not isinstance(asked, fits.TableHDU):
             raise asked.error("this HDU is an image, a spectrum is a table")
         return asked
-    tables = [h for h in file.hdus if isinstance(h, fits.TableHDU)]
-    found = [t for t in tables if is_spectrum(t.header)]
-    if not found:
-        raise DataError(
-            f"there is no SPECTRUM extension; the file has {', '.join(h.label for h in file.hdus)}",
-            file=file.path,
-            cure="This is not a spectrum; extract one from the events, or name the extension: file[NAME].",
-        )
-    named = [t for t in found if t.name.upper() == "SPECTRUM"]
-    return (named or found)[0]
+    other = None
+    for hdu in file:
+        if isinstance(hdu, fits.TableHDU) and is_spectrum(hdu.header):
+            if hdu.name.upper() == "SPECTRUM":
+                return hdu
+            other = other or hdu
+    if other is not None:
+        return other
+    raise DataError(
+        f"there is no SPECTRUM extension; the file has {', '.join(h.label for h in file.hdus)}",
+        file=file.path,
+        cure="This is not a spectrum; extract one from the events, or name the extension: file[NAME].",
+    )
 
 
 # --- channels --------------------------------------------------------------------------------------------------------
@@ -288,8 +293,8 @@ def read_spectrum(
     with fits.open(replace(name, spectrum_row=None)) as file:
         source = _Source(_spectrum_table(file), Path(file.path), row)
         spectrum = _from_source(source)
-        spectrum.gti = _gti_loader(file)
-        spectrum.region = _region_loader(file)
+    spectrum.gti = partial(_load_gti, source.path)
+    spectrum.region = partial(_load_region, source.path)
     if not allow_empty and not spectrum.values.any():
         raise source.error("the spectrum holds no counts", "Check region, energy and time of the extraction.")
     folder = spectrum.path.parent if spectrum.path else Path()
@@ -363,35 +368,24 @@ def _row_header(source: _Source, header: fits.Header) -> fits.Header:
     return header
 
 
-def _gti_loader(file: fits.FitsFile) -> Callable[[], Any] | None:
-    from wolter.gti import is_gti
+def _load_gti(path: Path) -> Any:
+    """Good time intervals of a spectrum's file, None where it has none."""
+    from wolter.gti import GTI, is_gti
 
-    found = [h for h in file.hdus if is_gti(h)]
-    if not found:
-        return None
-    path, index = file.path, found[0].index
-
-    def load() -> Any:
-        from wolter.gti import GTI
-
-        with fits.open(path) as again:
-            return GTI.read(again[index], allow_empty=True)
-
-    return load
+    with fits.open(path) as file:
+        for hdu in file:
+            if is_gti(hdu):
+                return GTI.read(hdu, allow_empty=True)
+    return None
 
 
-def _region_loader(file: fits.FitsFile) -> Callable[[], Any] | None:
-    found = [h for h in file.hdus if keyword(h.header, "HDUCLAS1").upper() == "REGION" or h.name.startswith("REG0")]
-    if not found:
-        return None
-    path, index = file.path, found[0].index
-
-    def load() -> Any:
-        with fits.open(path) as again:
-            table = again.table(index)
-            return table.select(np.arange(table.nrows))
-
-    return load
+def _load_region(path: Path) -> Any:
+    """REGION table of a spectrum's file as a table in memory, None where it has none."""
+    with fits.open(path) as file:
+        for hdu in file:
+            if isinstance(hdu, fits.TableHDU) and keyword(hdu.header, "HDUCLAS1").upper() == "REGION":
+                return hdu.select(np.arange(hdu.nrows))
+    return None
 
 
 # --- files that belong to a spectrum ---------------------------------------------------------------------------------
