@@ -275,6 +275,9 @@ def test_truncated_data_say_how_much_is_missing(tmp_path, pack):
         list(table.chunks(["PI"]))
     with pytest.raises(fits.FitsError):
         f["GTI"]
+    absurd = raw.replace(b"NAXIS2  =                 1000", b"NAXIS2  =     1000000000000000")
+    with pytest.raises(fits.FitsError, match="of 1000000000000000 rows"):
+        fits.open(absurd)["EVENTS"].read("TIME")
     image = fits.write(tmp_path / "i.fits", fits.new_image(np.ones((100, 100)))).read_bytes()
     with pytest.raises(fits.FitsError, match="are missing"):
         fits.open(pack(image[:9999]))[0].read()

@@ -109,7 +109,8 @@ class Region:
         text = f"the data are truncated: {missing} of {self.size} bytes are missing"
         if row_bytes and nrows:
             present = min(nrows, max(0, self.size - missing) // row_bytes)
-            text += f", that is {nrows - present} of {nrows} rows"
+            if present < nrows:
+                text += f", that is {nrows - present} of {nrows} rows"
         raise FitsError(text, file=self.source.name, hdu=self.label, cure="Fetch or make the file again.")
 
     def read_into(self, start: int, view: memoryview, row_bytes: int = 0, nrows: int = 0) -> None:

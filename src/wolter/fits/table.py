@@ -319,6 +319,8 @@ class TableHDU(HDU):
         return start, stop
 
     def _read_stored(self, names: list[str], start: int, stop: int, null: Any) -> dict[str, Any]:
+        if self.region is not None:
+            self.region.check(self.row_bytes, self.nrows)  # before room is made for rows that are not there
         out: dict[str, Any] = {}
         fixed, n = [], stop - start
         for name in dict.fromkeys(names):
@@ -393,7 +395,7 @@ class TableHDU(HDU):
     def _heap(self) -> Region:
         """Region of the heap."""
         region = self.prepare(whole=True)
-        start = self.header.get("THEAP", self.row_bytes * self.nrows)
+        start = int(self.header.number("THEAP", self.row_bytes * self.nrows))
         heap = Region(region.source, region.offset + start, max(0, region.size - start), self.label)
         return heap
 
