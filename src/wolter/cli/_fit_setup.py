@@ -31,6 +31,8 @@ class FitOptions:
     tie: tuple[str, ...] = ()
     free_by_group: tuple[str, ...] = ()
     energy: tuple[float, float] | None = None
+    channels: int | None = None
+    min_counts: float | None = None
     stat: str = "chi"
     abund: str | None = None
     xsect: str | None = None
@@ -57,6 +59,12 @@ _OPTIONS = (
     click.option("--tie", multiple=True, metavar="PAR=EXPR", help="Tie a parameter: 'a.norm=2*b.norm+1'."),
     click.option("--free-by-group", multiple=True, metavar="PAR", help="Give every data group its own value."),
     click.option("--energy", type=ENERGY_RANGE, help="Notice only this range (keV).", metavar="LO:HI"),
+    click.option(
+        "--bin", "channels", type=click.IntRange(1), metavar="N", help="Group N channels per bin (before --energy)."
+    ),
+    click.option(
+        "--min-counts", type=click.FloatRange(0, min_open=True), metavar="N", help="Group to at least N counts per bin."
+    ),
     click.option(
         "--stat", type=click.Choice(["chi", "cstat", "pgstat", "pstat"]), default="chi", help="Fit statistic."
     ),
@@ -154,8 +162,31 @@ def load_spectra(options: FitOptions) -> SpectrumSet:
             rmf, arf = _discover(path, rmf, arf, options.responses)
         spectra.append(Spectrum.read(path, rmf=rmf, arf=arf, background=back))
     groups = [group_of[i] for i in range(number)] if group_of else _default_groups(spectra)
+    if options.channels is not None and options.min_counts is not None:
+        raise click.UsageError("give either --bin or --min-counts")
     result = SpectrumSet(spectra, groups=groups)
+    if options.channels is not None:
+        result = result.group(channels=options.channels)
+    if options.min_counts is not None:
+        result = _grouped(result, options.min_counts)
     return result if options.energy is None else result.select(*(kev(e) for e in options.energy))
+
+
+def _grouped(spectra: SpectrumSet, min_counts: float) -> SpectrumSet:
+    """Group to a minimum of counts; Q and U take the bins of the I spectrum of their detector."""
+    from wolter.data import SpectrumSet
+
+    intensity = {s.detnam: s.group(min_counts) for s in spectra if s.stokes in (None, 0)}
+    made = []
+    for spectrum in spectra:
+        if spectrum.stokes in (None, 0):
+            made.append(intensity[spectrum.detnam] if spectrum.stokes == 0 else spectrum.group(min_counts))
+            continue
+        if spectrum.detnam not in intensity:
+            raise click.UsageError(f"--min-counts: {spectrum.name} has no I spectrum of {spectrum.detnam} to follow")
+        like = intensity[spectrum.detnam]
+        made.append(spectrum.replace(grouping=like.grouping, quality=like.quality))
+    return SpectrumSet(made, groups=spectra.groups)
 
 
 def _discover(path: str, rmf: str | None, arf: str | None, folder: str) -> tuple[str | None, str | None]:
