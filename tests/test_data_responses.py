@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits as afits
 
 from data_ogip import Novascope, naive_rmf, power_law, unpacked
-from wolter.data import ARF, RMF, PlanCache, folding_plan, group_bins, notice_range
+from wolter.data import ARF, RMF, PlanCache, Spectrum, folding_plan, group_bins, notice_range
 from wolter.data.matrix import CompressedMatrix, ranges
 from wolter.errors import ResponseError, WolterWarning
 
@@ -156,6 +156,25 @@ def test_huge_sparse_matrix_stays_sparse():
     np.testing.assert_allclose(binned[1], expected[plan.bins.start], rtol=1e-9)
     with pytest.raises(ResponseError, match="GB"):
         rmf.dense()
+
+
+def test_width_of_gaussian_redistribution_and_optimal_bins():
+    """FWHM of a normal distribution is 2.3548 sigma; bins of a faint spectrum are that wide."""
+    edges = np.linspace(1.0, 11.0, 501)
+    centre, sigma = 0.5 * (edges[1:] + edges[:-1]), 0.12
+    dense = np.exp(-0.5 * ((centre - centre[:, None]) / sigma) ** 2)
+    dense /= dense.sum(1, keepdims=True)
+    options = {"energ_lo": edges[:-1], "energ_hi": edges[1:], "e_min": edges[:-1], "e_max": edges[1:]}
+    rmf = RMF.from_dense(dense, threshold=1e-12, **options)
+    width = rmf.fwhm_channels()
+    expected = 2.3548 * sigma / 0.02
+    assert np.abs(width[50:-50] - expected).max() < 2.0  # whole channels, the half maximum lies within one of each end
+    spectrum = Spectrum(channel=np.arange(1, 501), values=np.ones(500), exposure=1.0, rmf=rmf)
+    sizes = np.diff(spectrum.group(optimal=True).bins().start)
+    assert set(sizes[3:-3]) <= set(range(7, 17))
+    assert Spectrum(channel=np.arange(1, 501), values=np.ones(500) * 1e-9, exposure=1.0, rmf=rmf).group(
+        optimal=True
+    ).bins().total in range(500 // 16, 500 // 13 + 3)
 
 
 def test_rows_that_reach_no_noticed_bin_are_left_out():

@@ -217,13 +217,18 @@ class RMF:
         has fallen to half its peak. Where one side never falls that far, twice the other side; where neither does,
         the mean of the spectrum (heasp's rule for "optimal" grouping).
         """
-        dense = self.matrix
-        widths = np.full(dense.n_rows, np.nan)
-        columns = dense.indices()
-        for i in range(dense.n_rows):
-            part = slice(int(dense.indptr[i]), int(dense.indptr[i + 1]))
-            row = np.zeros(dense.n_channels)
-            np.add.at(row, columns[part], dense.values[part])
+        matrix = self.matrix
+        widths = np.full(matrix.n_rows, np.nan)
+        columns = matrix.indices()
+        for i in range(matrix.n_rows):
+            part = slice(int(matrix.indptr[i]), int(matrix.indptr[i + 1]))
+            if part.start == part.stop:
+                continue
+            channel = columns[part]
+            # one empty channel more on each side, where the detector has one
+            low = max(int(channel.min()) - 1, 0)
+            row = np.zeros(min(int(channel.max()) + 2, matrix.n_channels) - low)
+            np.add.at(row, channel - low, matrix.values[part])
             widths[i] = _half_width(row)
         middle = 0.5 * (self.e_min + self.e_max)
         row = np.clip(np.searchsorted(self.energ_lo, middle, side="right") - 1, 0, self.n_energies - 1)
