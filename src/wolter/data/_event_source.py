@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +32,7 @@ class TimeReference:
     offset: float
 
     @classmethod
-    def from_header(cls, header: Mapping[str, Any], *, timepixr: float | None = None) -> TimeReference:
+    def from_header(cls, header: fits.Header, *, timepixr: float | None = None) -> TimeReference:
         """Reference from TIMEZERO, TIMEDEL and TIMEPIXR; the last two count only where both are there."""
         zero = _number(header.get("TIMEZERO"), 0.0)
         delta = _number(header.get("TIMEDEL"), 0.0)

@@ -55,7 +55,7 @@ class BinnedTimes:
     @property
     def edges(self) -> NDArray[np.float64]:
         """Edges of the bins, s; shape (number + 1,)."""
-        return self.start + self.width * np.arange(self.number + 1)
+        return self.start + self.width * np.arange(self.number + 1, dtype=np.float64)
 
     @property
     def fraction(self) -> NDArray[np.float64]:
