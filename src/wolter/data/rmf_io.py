@@ -301,15 +301,23 @@ def write_rmf(rmf: RMF, path: str | PathLike[str], *, overwrite: bool = False, p
     OutputError
         If the file exists or cannot be written.
     """
-    matrix = rmf.matrix
-    groups = np.diff(matrix.row_runs)
     header = rmf.header.copy()
-    common = {"HDUCLASS": "OGIP", "HDUCLAS1": "RESPONSE", "DETCHANS": rmf.detchans}
     for key, value in (("TELESCOP", "UNKNOWN"), ("INSTRUME", "UNKNOWN"), ("FILTER", "NONE"), ("CHANTYPE", "PI")):
         header.set(key, header.get(key) or value)
+    header.update({"HDUCLASS": "OGIP", "HDUCLAS1": "RESPONSE", "DETCHANS": rmf.detchans})
+    limits = {"TLMIN": rmf.first_channel, "TLMAX": rmf.first_channel + rmf.detchans - 1}
+    integer = "J" if limits["TLMAX"] > 32000 else "I"
+    blocks = [fits.primary(), _matrix_table(rmf, header, integer, limits), _ebounds_table(rmf, header, integer, limits)]
+    fits.write(path, blocks, overwrite=overwrite, provenance=provenance)
+    return Path(path)
+
+
+def _matrix_table(rmf: RMF, header: fits.Header, integer: str, limits: dict[str, int]) -> fits.TableHDU:
+    matrix = rmf.matrix
+    groups = np.diff(matrix.row_runs)
+    header = header.copy()
     header.update(
-        common
-        | {
+        {
             "HDUCLAS2": "RSP_MATRIX",
             "HDUCLAS3": "FULL" if rmf.includes_area else keyword(header, "HDUCLAS3") or "REDIST",
             "HDUVERS": "1.3.0",
@@ -319,20 +327,16 @@ def write_rmf(rmf: RMF, path: str | PathLike[str], *, overwrite: bool = False, p
         }
     )
     ends = np.concatenate([[0], np.cumsum(matrix.length)])
-    integer = "J" if rmf.detchans > 32000 else "I"
-    last = rmf.first_channel + rmf.detchans - 1
-    limits = {"TLMIN": rmf.first_channel, "TLMAX": last}
     width = int(groups.max(initial=1)), int(np.diff(matrix.indptr).max(initial=1))
-    first = (matrix.first + rmf.first_channel).astype(f"i{2 if integer == 'I' else 4}")
-    length = matrix.length.astype(first.dtype)
-    table = fits.new_table(
+    kind = "i2" if integer == "I" else "i4"
+    return fits.new_table(
         "SPECRESP MATRIX" if rmf.includes_area else "MATRIX",
         {
             "ENERG_LO": rmf.energ_lo.astype("f4"),
             "ENERG_HI": rmf.energ_hi.astype("f4"),
             "N_GRP": groups.astype("i2"),
-            "F_CHAN": fits.Ragged(matrix.row_runs, first),
-            "N_CHAN": fits.Ragged(matrix.row_runs, length),
+            "F_CHAN": fits.Ragged(matrix.row_runs, (matrix.first + rmf.first_channel).astype(kind)),
+            "N_CHAN": fits.Ragged(matrix.row_runs, matrix.length.astype(kind)),
             "MATRIX": fits.Ragged(ends[matrix.row_runs], matrix.values.astype("f4")),
         },
         columns={
@@ -345,13 +349,16 @@ def write_rmf(rmf: RMF, path: str | PathLike[str], *, overwrite: bool = False, p
         },
         header=header,
     )
-    kept = ("TELESCOP", "INSTRUME", "DETNAM", "FILTER", "CHANTYPE")
-    bounds = fits.Header({k: header[k] for k in kept if k in header})
-    bounds.update(common | {"HDUCLAS2": "EBOUNDS", "HDUVERS": "1.2.0"})
-    ebounds = fits.new_table(
+
+
+def _ebounds_table(rmf: RMF, header: fits.Header, integer: str, limits: dict[str, int]) -> fits.TableHDU:
+    kept = ["TELESCOP", "INSTRUME", "DETNAM", "FILTER", "CHANTYPE", "HDUCLASS", "HDUCLAS1", "DETCHANS"]
+    own = fits.Header({k: header[k] for k in kept if k in header})
+    own.update({"HDUCLAS2": "EBOUNDS", "HDUVERS": "1.2.0"})
+    return fits.new_table(
         "EBOUNDS",
         {
-            "CHANNEL": rmf.channels.astype(first.dtype),
+            "CHANNEL": rmf.channels.astype("i2" if integer == "I" else "i4"),
             "E_MIN": rmf.e_min.astype("f4"),
             "E_MAX": rmf.e_max.astype("f4"),
         },
@@ -360,7 +367,5 @@ def write_rmf(rmf: RMF, path: str | PathLike[str], *, overwrite: bool = False, p
             "E_MIN": fits.Column("E_MIN", "E", "keV"),
             "E_MAX": fits.Column("E_MAX", "E", "keV"),
         },
-        header=bounds,
+        header=own,
     )
-    fits.write(path, [fits.primary(), table, ebounds], overwrite=overwrite, provenance=provenance)
-    return Path(path)
