@@ -30,7 +30,7 @@ def region(text: str | None) -> Any:
         return None
     from wolter.sky import parse_regions, read_regions
 
-    if Path(text).exists():
+    if Path(text).is_file():
         return read_regions(text)
     if "(" not in text:
         raise click.UsageError(f"region {text!r} is neither a file nor region text such as circle(...)")

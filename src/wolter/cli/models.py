@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import click
 
 from wolter.cli._common import emit, example, json_option
@@ -18,7 +20,7 @@ def command(name: str | None, as_json: bool) -> None:
 
     if name is None:
         rows = list_components()
-        result = {"components": [dict(r) if isinstance(r, dict) else vars(r) for r in rows]}
+        result = {"components": [dataclasses.asdict(r) for r in rows]}
         width = max(len(r["name"]) for r in result["components"])
         emit(
             result,
