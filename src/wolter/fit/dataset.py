@@ -14,7 +14,14 @@ from wolter.data.folding import FoldingPlan, PlanCache, folding_plan
 from wolter.data.spectrum import Spectrum
 from wolter.data.spectrum_set import SpectrumSet
 from wolter.errors import DataError, FitError, ResponseError, WolterWarning
-from wolter.fit.statistics import BinData, Statistic, make_statistic
+from wolter.fit.statistics import (
+    WEIGHTS,
+    BinData,
+    Statistic,
+    churazov_variance,
+    gehrels_variance,
+    make_statistic,
+)
 from wolter.models.definitions import Context
 from wolter.models.settings import Settings
 
@@ -218,15 +225,14 @@ class Dataset:
 
         def close() -> None:
             if run:
-                bins = BinData.join([bin_data(e) for e in run])
+                bins = BinData.join([bin_data(e, self.weight if e.statistic == "chi" else "standard") for e in run])
                 name, background = kind(run[0])
-                statistic = make_statistic(name, bins, background=background, weight=self.weight)
+                statistic = make_statistic(name, bins, background=background, model_variance=self.weight == "model")
                 out.append(StatisticBlock(statistic, slice(run[0].bins.start, run[-1].bins.stop)))
                 run.clear()
 
         for entry in self.spectra:
-            # the neighbourhood of churazov weights must not reach into another spectrum
-            if run and (kind(run[0]) != kind(entry) or self.weight == "churazov"):
+            if run and kind(run[0]) != kind(entry):
                 close()
             run.append(entry)
         close()
@@ -265,7 +271,7 @@ class Dataset:
                 )
         for block in self.blocks:
             zero = getattr(block.statistic, "zero", None)
-            if zero is not None and zero.any() and getattr(block.statistic, "weight", "") != "model":
+            if zero is not None and zero.any():
                 numbers = [e.number for e in self.spectra if _overlap(e.bins, block.bins, zero)]
                 listed = ", ".join(map(str, numbers))
                 out.append(f"chi-squared may not be valid: bins with zero variance in spectrum {listed}")
@@ -319,21 +325,41 @@ class Dataset:
         return job
 
 
-def bin_data(entry: FitSpectrum) -> BinData:
-    """What the statistics need of a spectrum's bins."""
+def bin_data(entry: FitSpectrum, weight: str = "standard") -> BinData:
+    """What the statistics need of a spectrum's bins.
+
+    Parameters
+    ----------
+    entry : FitSpectrum
+        The spectrum.
+    weight : {"standard", "gehrels", "churazov", "model"}
+        Where the variances come from: the data (also for "model", whose variances the statistic makes), or the counts
+        of spectrum and background each by Gehrels' or Churazov's rule.
+    """
+    if weight not in WEIGHTS:
+        raise FitError(f"unknown weighting {weight!r}", cure=f"Known are {', '.join(WEIGHTS)}.")
     data = entry.binned
     zero_variance = 1.0 / data.time**2
     bkg_time = np.full_like(data.time, np.inf)
     if data.has_background:
         bkg_time = data.background_time
         zero_variance = np.minimum(zero_variance, 1.0 / bkg_time**2)
+    variance, bkg_variance = data.variance, data.background_variance
+    if weight in ("gehrels", "churazov"):
+        # the neighbourhoods of Churazov's rule reach beyond the noticed bins
+        whole = entry.spectrum.binned()
+        chosen = np.isin(whole.bins.position, data.bins.position)
+        rule = gehrels_variance if weight == "gehrels" else churazov_variance
+        variance = rule(whole.counts, whole.time)[chosen]
+        if data.has_background:
+            bkg_variance = rule(whole.background_counts, whole.background_time)[chosen]
     return BinData(
         rate=data.rate,
-        variance=data.variance,
+        variance=variance,
         counts=data.counts,
         time=data.time,
         bkg_rate=data.background_rate,
-        bkg_variance=data.background_variance,
+        bkg_variance=bkg_variance,
         bkg_counts=data.background_counts,
         bkg_time=bkg_time,
         zero_variance=zero_variance,

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from wolter.data.spectrum import Spectrum
-from wolter.data.spectrum_set import SpectrumSet
-from wolter.errors import FitError, ParameterError, WolterWarning
-from wolter.fit.dataset import Dataset, FitSpectrum
-from wolter.fit.errors import search_intervals
-from wolter.fit.likelihood import Likelihood, ModelSet
+from wolter.errors import FitError, ParameterError
+from wolter.fit.covariance import covariance_of
+from wolter.fit.errors import Search, search_intervals
+from wolter.fit.leven import renormalise
 from wolter.fit.minimum import METHODS, Minimum, find_minimum
-from wolter.fit.numerics import chi2_sf, delta_statistic
+from wolter.fit.numerics import delta_statistic
+from wolter.fit.record import fit_record, parameter_rows, spectrum_rows
 from wolter.fit.results import ErrorResult, FitResult, Flux, ParameterRow, SpectrumRow
-from wolter.fit.table import ParameterTable
-from wolter.models.compiled import CompiledModel
-from wolter.models.definitions import Context
-from wolter.models.model import Model
-from wolter.models.parameter import Parameter
-from wolter.models.settings import Settings
+from wolter.fit.state import FitState
+
+if TYPE_CHECKING:
+    from wolter.fit.grid import Grid
+    from wolter.fit.plotdata import PlotData
+    from wolter.fit.polarisation import PolarisationSpectrum
 
 __all__ = ["Fit"]
 
 Array = npt.NDArray[np.float64]
-_MAX_NEW_MINIMA = 10
 _XSPEC_DELTA = 2.706  # default of XSPEC's error command
 
 
-class Fit:
+class Fit(FitState):
     """Spectra and a model: set parameters, minimise, ask for errors, grids, fluxes and plot data.
 
     Parameters
@@ -75,250 +73,15 @@ class Fit:
     >>> fit.run().statistic
     """
 
-    def __init__(
-        self,
-        spectra: SpectrumSet | Iterable[Spectrum],
-        model: Model | str,
-        *,
-        statistic: str | Sequence[str] = "chi",
-        settings: Settings | None = None,
-        energy: Any = None,
-        weight: str = "standard",
-    ) -> None:
-        if isinstance(model, str):
-            model = Model(model, settings=settings)
-        elif settings is not None and settings != model.settings:
-            raise FitError("settings are given twice", cure="Leave out settings=: the model has its own.")
-        data = spectra if isinstance(spectra, SpectrumSet) else SpectrumSet(list(spectra))
-        if energy is not None:
-            data = data.select(*energy)
-        self.dataset = Dataset(data, model.settings, statistic=statistic, weight=weight)
-        self.table = ParameterTable(model, self.dataset.n_groups)
-        self._models = ModelSet(self.dataset, model.node)
-        self._likelihood: Likelihood | None = None
-        self._covariance: Array | None = None
-        self._fit_version = -1
-        self._method = "default"
-        self._errors: dict[int, ErrorResult] = {}
-        self.result: FitResult | None = None
-        self.dataset.warn()
-
-    # -- parameters -----------------------------------------------------------------------------------------------
-
-    @property
-    def models(self) -> tuple[Model, ...]:
-        """The model of each data group."""
-        return self.table.models
-
-    @property
-    def model(self) -> Model:
-        """The model of the first data group."""
-        return self.table.models[0]
-
-    @property
-    def spectra(self) -> SpectrumSet:
-        """The spectra, with data groups and noticed channels."""
-        return self.dataset.source
-
-    def __getitem__(self, name: str | int) -> Parameter:
-        """Parameter by name or number; see `ParameterTable.find`."""
-        return self.table[name]
-
-    def set(self, name: str | int, value: Any, *, frozen: bool | None = None, delta: float | None = None) -> None:
-        """Set a value (a number in the parameter's unit, or a Quantity); a tied parameter becomes free.
-
-        Raises
-        ------
-        ParameterError
-            For an unknown name (with the nearest ones), or a value outside the hard limits.
-        """
-        parameter = self.table[name]
-        parameter.value = value
-        if frozen is not None:
-            parameter.frozen = frozen
-        if delta is not None:
-            if not delta > 0:
-                raise ParameterError(f"step {delta} of parameter {parameter.full_name} is not positive")
-            parameter.delta = float(delta)
-            self.table._changed()
-
-    def freeze(self, *names: str | int) -> None:
-        """Hold parameters (or all of a component) at their values."""
-        for name in names:
-            for position in self.table.find_all(name):
-                self.table.parameters[position].frozen = True
-
-    def thaw(self, *names: str | int) -> None:
-        """Let parameters (or all of a component) vary."""
-        for name in names:
-            positions = self.table.find_all(name)
-            for position in positions:
-                parameter = self.table.parameters[position]
-                if len(positions) == 1 or parameter.kind == "par":
-                    parameter.frozen = False
-
-    def tie(self, name: str | int, expression: str) -> None:
-        """Let a parameter follow others: ``tie("bbody.kT", "= 0.5*p3 + 0.2")``, ``tie("2:powerlaw.norm", "p5")``.
-
-        Numbers ``p3`` count over all data groups; names without a group mean the group of the tied parameter.
-
-        Raises
-        ------
-        ParameterError
-            If the expression is not understood, names an unknown parameter or closes a circle.
-        """
-        self.table[name].tie = expression
-
-    def untie(self, name: str | int) -> None:
-        """Let a tied parameter go at the value it has."""
-        self.table.refresh()
-        self.table[name].tie = None
-
-    def free_by_group(self, *names: str | int) -> None:
-        """Give each data group its own value of parameters.
-
-        Where the parameter is a constant factor, which with the norms is one too many, the first group's is frozen.
-        """
-        for name in names:
-            self.table.refresh()
-            self.table.free_by_group(name)
-
-    def limits(self, name: str | int, lo: Any = None, hi: Any = None) -> None:
-        """Change the hard limits of a parameter; the soft ones are moved inside."""
-        self.table[name].set_limits(lo, hi)
-
-    def use_statistic(self, statistic: str | Sequence[str], weight: str = "standard") -> None:
-        """Change statistic and weighting; the fit has to be run again."""
-        self.dataset.with_statistic(statistic, weight)
-        self.table._changed()
-        self._likelihood = None
-        self.dataset.warn()
-
-    # -- state ----------------------------------------------------------------------------------------------------
-
-    @property
-    def likelihood(self) -> Likelihood:
-        """Statistic as a function of the present free parameters."""
-        free = self.table.free
-        if self._likelihood is None or self._likelihood.free is not free:
-            self._likelihood = Likelihood(self._models, free)
-        return self._likelihood
-
-    @property
-    def fitted(self) -> bool:
-        """Whether the parameters are those of the last `run`."""
-        return self._fit_version == self.table.version
-
-    @property
-    def names(self) -> list[str]:
-        """The free parameters."""
-        return list(self.table.free.names)
-
-    @property
-    def statistic(self) -> float:
-        """Total statistic at the present parameters."""
-        return float(self.likelihood.statistic(self.table.free.start[None])[0])
-
-    @property
-    def contributions(self) -> list[float]:
-        """Statistic of each spectrum."""
-        return self.likelihood.contributions(self.table.free.start[None])[0].tolist()
-
-    @property
-    def n_bins(self) -> int:
-        """Noticed bins of all spectra."""
-        return self.dataset.n_bins
-
-    @property
-    def dof(self) -> int:
-        """Bins minus free parameters."""
-        return self.dataset.n_bins - self.table.free.size
-
-    @property
-    def test_statistic(self) -> float:
-        """Chi-squared with standard weights at the present parameters, whatever the fit statistic is (XSPEC's default)."""
-        model = self.likelihood.model(self.table.free.start[None])[0]
-        total = 0.0
-        for entry in self.dataset.spectra:
-            from wolter.fit.dataset import bin_data
-            from wolter.fit.statistics import Chi
-
-            weight = self.dataset.weight if entry.statistic == "chi" else "standard"
-            total += float(Chi(bin_data(entry), weight).value(model[entry.bins]).sum())
-        return total
-
-    @property
-    def null_probability(self) -> float:
-        """Probability of a larger `test_statistic` if the model is true; NaN without degrees of freedom."""
-        return chi2_sf(self.test_statistic, self.dof)
-
-    @property
-    def covariance(self) -> Array | None:
-        """Covariance [K, K] of the free parameters at the best fit; None if the fit is stale or the matrix singular."""
-        return self._covariance if self.fitted else None
-
     @property
     def parameters(self) -> tuple[ParameterRow, ...]:
         """All parameters of all data groups with errors as far as they are known."""
-        self.table.refresh()
-        free = self.table.free
-        sigma: dict[int, float] = {}
-        covariance = self.covariance
-        if covariance is not None:
-            variances = np.diag(covariance).tolist()
-            sigma = {int(p): v**0.5 for p, v in zip(free.positions, variances, strict=True) if v > 0}
-        rows = []
-        for position, parameter in enumerate(self.table.parameters):
-            error = self._errors.get(position) if self.fitted else None
-            rows.append(
-                ParameterRow(
-                    index=position + 1,
-                    name=parameter.full_name,
-                    group=self.table.group(position),
-                    value=parameter.value,
-                    sigma=sigma.get(position),
-                    lower=None if error is None else _number(error.lower),
-                    upper=None if error is None else _number(error.upper),
-                    frozen=parameter.frozen,
-                    tied=None if parameter.tie is None else f"= {parameter.tie}",
-                    unit=parameter.unit,
-                )
-            )
-        return tuple(rows)
+        return parameter_rows(self)
 
     @property
     def spectrum_rows(self) -> tuple[SpectrumRow, ...]:
         """What each spectrum contributes."""
-        start = self.table.free.start[None]
-        model = self.likelihood.model(start)[0]
-        values = self.contributions
-        rows = []
-        for entry, value in zip(self.dataset.spectra, values, strict=True):
-            rate, error = entry.spectrum.net_rate(entry.notice)
-            rows.append(
-                SpectrumRow(
-                    file=entry.name,
-                    group=entry.group,
-                    bins=entry.bins.stop - entry.bins.start,
-                    statistic=value,
-                    statistic_name=entry.statistic,
-                    rate=rate,
-                    rate_error=error,
-                    model_rate=float((model[entry.bins] * entry.area).sum()),
-                )
-            )
-        return tuple(rows)
-
-    def check(self) -> None:
-        """Raise or warn about what makes a fit impossible or doubtful."""
-        free = self.table.free
-        free.require()
-        if free.size > self.dataset.n_bins:
-            warnings.warn(
-                f"{free.size} free parameters but only {self.dataset.n_bins} bins: the fit is not determined",
-                WolterWarning,
-                stacklevel=3,
-            )
+        return spectrum_rows(self)
 
     # -- minimisation ---------------------------------------------------------------------------------------------
 
@@ -372,8 +135,6 @@ class Fit:
 
     def renorm(self) -> None:
         """Scale all free norms by the factor that fits the data best, now (XSPEC's "renorm")."""
-        from wolter.fit.leven import renormalise
-
         self.table.store(renormalise(self.likelihood, self.table.free.start))
 
     def _adopt(self, minimum: Minimum) -> FitResult:
@@ -442,27 +203,16 @@ class Fit:
         if not self.fitted or self.result is None:
             raise FitError("errors need a fit, and the parameters were changed since", cure="Call run() first.")
         stay = self._method == "leven" if local is None else local
-        place = {int(p): k for k, p in enumerate(self.table.free.positions)}
-        wanted = [p for p in dict.fromkeys(positions) if p in place]
+        wanted = [p for p in dict.fromkeys(positions) if p in self.table.free.positions]
+        search = self._search(wanted, rise, stay)
         found = False
-        for _ in range(_MAX_NEW_MINIMA):
-            free = self.table.free
-            search = search_intervals(
-                self.likelihood,
-                free.start,
-                self.result.statistic,
-                self._covariance,
-                [place[p] for p in wanted],
-                rise,
-                local=stay,
-            )
-            if search.better is None:
-                break
+        while search.better is not None:
             found = True
             self._move_to(search.better[1])
+            search = self._search(wanted, rise, stay)
         high = self._reduced_too_high()
         for i, position in enumerate(wanted):
-            flags = search.codes[i]
+            flags = search.codes[i] if search.codes else [False] * 9
             flags[0], flags[8] = found, high
             codes = "".join("T" if f else "F" for f in flags)
             bounds = float(search.lower[i]), float(search.upper[i])
@@ -471,9 +221,22 @@ class Fit:
             self._note("interrupted: bounds that were not reached are NaN")
         nan = float("nan")
         return [
-            self._errors[p] if p in place else self._error_result(p, nan, nan, rise, level, joint, "FFFFFTFFF")
+            self._errors[p] if p in wanted else self._error_result(p, nan, nan, rise, level, joint, "FFFFFTFFF")
             for p in positions
         ]
+
+    def _search(self, wanted: list[int], rise: float, local: bool) -> Search:
+        assert self.result is not None
+        place = {int(p): k for k, p in enumerate(self.table.free.positions)}
+        return search_intervals(
+            self.likelihood,
+            self.table.free.start,
+            self.result.statistic,
+            self._covariance,
+            [place[p] for p in wanted],
+            rise,
+            local=local,
+        )
 
     def _error_result(
         self, position: int, lower: float, upper: float, delta: float, level: float | None, joint: int, codes: str
@@ -503,8 +266,6 @@ class Fit:
 
     def _note(self, message: str) -> None:
         if self.result is not None:
-            from dataclasses import replace
-
             self.result = replace(self.result, messages=(*self.result.messages, message))
 
     def _reduced_too_high(self) -> bool:
@@ -512,7 +273,7 @@ class Fit:
         chi = all(e.statistic == "chi" for e in self.dataset.spectra)
         return bool(chi and self.result is not None and self.dof > 0 and self.result.statistic > 2 * self.dof)
 
-    def grid(self, axes: Mapping[str | int, Any], *, local: bool | None = None, progress: bool | None = None):
+    def grid(self, axes: Mapping[str | int, Any], *, local: bool | None = None, progress: bool | None = None) -> Grid:
         """Statistic on a grid, all other free parameters refitted at every point.
 
         Parameters
@@ -621,31 +382,6 @@ class Fit:
             spectra=spectra,
         )
 
-    def folded(self) -> list[Array]:
-        """Folded model rate of each spectrum in its noticed bins, counts/s."""
-        model = self.likelihood.model(self.table.free.start[None])[0]
-        return [model[e.bins] for e in self.dataset.spectra]
-
-    def intensity_rates(self) -> list[Array]:
-        """Folded model of each spectrum as if it were Stokes I, counts/s: without the polarisation factors."""
-        full = self.table.refresh()
-        out = []
-        for entry in self.dataset.spectra:
-            context = Context(0, entry.context.xflt, entry.context.settings)
-            first = (entry.group - 1) * self.table.width
-            compiled = CompiledModel(self.model.node, entry.plan.edges, (context,))
-            out.append(entry.plan.fold(compiled.evaluate(full[None, first : first + self.table.width])[0, 0]))
-        return out
-
-    def _entries(self, which: int | Iterable[int]) -> list[FitSpectrum]:
-        numbers = [which] if isinstance(which, int | np.integer) else list(which)
-        for number in numbers:
-            if not 1 <= number <= len(self.dataset.spectra):
-                raise FitError(
-                    f"there is no spectrum {number}", cure=f"Numbers go from 1 to {len(self.dataset.spectra)}."
-                )
-        return [self.dataset.spectra[n - 1] for n in numbers]
-
     def plot_data(
         self,
         index: int | Iterable[int] = 1,
@@ -653,7 +389,7 @@ class Fit:
         x: str = "keV",
         area: bool = False,
         rebin: tuple[float, int] | None = None,
-    ):
+    ) -> PlotData:
         """Data, model and residuals of a spectrum as they are plotted.
 
         Parameters
@@ -677,7 +413,7 @@ class Fit:
         folded = self.folded()
         return make_plot_data(entries, [folded[e.number - 1] for e in entries], x=x, area=area, rebin=rebin)
 
-    def polarisation(self, group: int | str | Iterable[int] = "all", *, bins: Any = None):
+    def polarisation(self, group: int | str | Iterable[int] = "all", *, bins: Any = None) -> PolarisationSpectrum:
         """Polarisation angle and fraction against energy.
 
         Parameters
@@ -719,75 +455,13 @@ class Fit:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready record: statistic, degrees of freedom, parameters, spectra, model and settings."""
-        from dataclasses import asdict
-
-        spectra = []
-        for row in self.spectrum_rows:
-            spectra.append(
-                {
-                    "file": row.file,
-                    "group": row.group,
-                    "bins": row.bins,
-                    "statistic": row.statistic,
-                    "statistic_name": row.statistic_name,
-                    "rate": row.rate,
-                    "rate_error": row.rate_error,
-                    "model_rate": row.model_rate,
-                }
-            )
-        covariance = self.covariance
-        probability = self.null_probability
-        return {
-            "statistic": self.statistic,
-            "statistic_name": sorted({e.statistic for e in self.dataset.spectra}),
-            "dof": self.dof,
-            "bins": self.n_bins,
-            "test_statistic": self.test_statistic,
-            "null_probability": probability if np.isfinite(probability) else None,
-            "model": self.model.expression,
-            "settings": self.dataset.settings.to_dict(),
-            "weight": self.dataset.weight,
-            "fitted": self.fitted,
-            "method": self._method if self.result else None,
-            "converged": self.result.converged if self.result and self.fitted else None,
-            "messages": list(self.result.messages) if self.result and self.fitted else [],
-            "parameters": [asdict(row) for row in self.parameters],
-            "free": self.names,
-            "covariance": None if covariance is None else covariance.tolist(),
-            "spectra": spectra,
-        }
+        return fit_record(self)
 
     def __repr__(self) -> str:
         return (
             f"<Fit of {len(self.dataset.spectra)} spectra ({self.n_bins} bins) with {self.model.expression}, "
             f"{self.table.free.size} free parameters>"
         )
-
-
-def covariance_of(alpha: Array, names: Sequence[str]) -> tuple[Array | None, list[str]]:
-    """Covariance [K, K] from half the second derivatives of the statistic, and what is wrong with it.
-
-    Parameters without influence (zero diagonal) have variance zero here, which the caller takes as unknown.
-    """
-    size = len(alpha)
-    diagonal = np.diag(alpha)
-    use = np.flatnonzero(np.isfinite(diagonal) & (diagonal > 0))
-    messages = [f"{names[k]} has no influence on the statistic; it has no error" for k in set(range(size)) - set(use)]
-    if not use.size:
-        return None, messages
-    root = np.sqrt(diagonal[use])
-    scaled = alpha[np.ix_(use, use)] / np.outer(root, root)
-    values, vectors = np.linalg.eigh(scaled)
-    if not values[0] > 1e-13 * values[-1]:
-        pair = np.argsort(-np.abs(vectors[:, 0]))[:2]
-        listed = " and ".join(names[use[i]] for i in sorted(pair))
-        messages.append(
-            f"the covariance matrix is singular: {listed} cannot be told apart by these data; there are no errors"
-        )
-        return None, messages
-    out = np.zeros((size, size))
-    out[np.ix_(use, use)] = (vectors / values) @ vectors.T / np.outer(root, root)
-    return out, messages
 
 
 def _rise(level: float | None, delta: float | None, joint: int) -> float:
@@ -803,7 +477,3 @@ def _rise(level: float | None, delta: float | None, joint: int) -> float:
         return delta_statistic(level, joint)
     except ValueError as exc:
         raise ParameterError(str(exc), cure="Give for example level=0.9, joint=1.") from None
-
-
-def _number(value: float) -> float | None:
-    return value if np.isfinite(value) else None

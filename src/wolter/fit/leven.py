@@ -188,8 +188,9 @@ def renormalise(likelihood: Likelihood, point: Array) -> Array:
     Returns
     -------
     array [K]
-        The factor is ``sum(d m / var) / sum(m^2 / var)``, d being what is left of the data after the contribution of
-        frozen norms. Unchanged if there are no free norms, or for Poisson statistics if a spectrum has a background.
+        The factor is ``sum(d m / var) / sum(m^2 / var)`` for chi and ``sum(d) / sum(m)`` for the Poisson statistics,
+        d being what is left of the data after the contribution of frozen norms. Unchanged if there are no free
+        norms, or for Poisson statistics if a spectrum has a background.
     """
     dataset = likelihood.dataset
     norms = list(likelihood.free.norms)
@@ -199,13 +200,14 @@ def renormalise(likelihood: Likelihood, point: Array) -> Array:
     without = point.copy()
     without[norms] = 0.0
     whole, frozen = likelihood.model(np.stack([point, without]))
-    net = np.concatenate([e.binned.net for e in dataset.spectra])
-    variance = np.concatenate([e.binned.net_variance for e in dataset.spectra])
-    time = np.concatenate([e.binned.time for e in dataset.spectra])
-    weight = 1.0 / np.where(variance > 0, variance, 1.0 / time**2)
     varying = whole - frozen
-    below = float(np.sum(varying * varying * weight))
-    above = float(np.sum((net - frozen) * varying * weight))
+    above = below = 0.0
+    for block in dataset.blocks:
+        data, m = block.statistic.bins, varying[block.bins]
+        rest = data.rate - data.bkg_rate - frozen[block.bins]
+        weight = getattr(block.statistic, "inverse", None)
+        below += float(np.sum(m) if weight is None else np.sum(m * m * weight))
+        above += float(np.sum(rest) if weight is None else np.sum(rest * m * weight))
     if not np.isfinite(above) or not np.isfinite(below) or below <= 0:
         return point
     out = point.copy()

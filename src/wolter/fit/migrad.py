@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from wolter.fit.minimum import Minimum, bounds, polish, wrap
 __all__ = ["migrad"]
 
 Array = npt.NDArray[np.float64]
+_WIDE = 1e6
 
 
 def migrad(likelihood: Likelihood, start: Array, max_iterations: int | None = None) -> Minimum:
@@ -40,7 +41,12 @@ def migrad(likelihood: Likelihood, start: Array, max_iterations: int | None = No
         return -2.0 * likelihood.derivatives(np.asarray(point, dtype=float)[None]).beta[0]
 
     lower, upper = bounds(likelihood, cyclic=True)
-    fit = Minuit(statistic, start, grad=gradient)
+    # Minuit maps limits by a sine: very wide ones cost all digits, and on one it cannot move
+    lower = np.where(lower < -_WIDE, -np.inf, lower)
+    upper = np.where(upper > _WIDE, np.inf, upper)
+    width = np.where(np.isfinite(upper - lower), upper - lower, np.maximum(np.abs(start), 1.0))
+    start = np.clip(start, lower + 1e-2 * width, upper - 1e-2 * width)
+    fit = Minuit(cast(Any, statistic), start, grad=cast(Any, gradient))
     fit.errordef = 1.0
     fit.strategy = 1
     fit.print_level = 0
@@ -50,6 +56,8 @@ def migrad(likelihood: Likelihood, start: Array, max_iterations: int | None = No
     steps = np.where(diagonal > 0, 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), np.maximum(free.delta, 1e-8))
     fit.errors = np.minimum(steps, 0.1 * np.maximum(np.abs(start), free.delta) + 1e-300)
     fit.migrad(ncall=max_iterations)
+    if not fit.valid:
+        fit.simplex(ncall=max_iterations).migrad(ncall=max_iterations)
     point = wrap(likelihood, np.array(list(fit.values), dtype=float))
     out = Minimum(point, float(fit.fval or np.nan), first, bool(fit.valid), fit.nfcn)
     out.alpha = likelihood.derivatives(point[None], expected=False).alpha[0]

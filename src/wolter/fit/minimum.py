@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from wolter.errors import FitError, WolterWarning
+from wolter.errors import FitError
 from wolter.fit.leven import leven, renormalise
 from wolter.fit.likelihood import Likelihood
 from wolter.fit.optimiser import Descent, Options, descend
@@ -226,7 +225,7 @@ def _further_starts(likelihood: Likelihood, start: Array, end: Array, bound: npt
     base[bound] = inside[bound]
     rows = [base]
     for k in np.flatnonzero(np.isfinite(free.period)):
-        rows += [_moved(row, k, phase * free.period[k]) for row in rows for phase in _PHASES]
+        rows += [_moved(row, int(k), phase * free.period[k]) for row in rows for phase in _PHASES]
         if len(rows) > _MAX_STARTS:
             break
     if bound.any():
@@ -264,13 +263,3 @@ def _say_limits(likelihood: Likelihood, minimum: Minimum) -> None:
         if minimum.point[k] in (free.lower[k], free.upper[k]):
             side = "lower" if minimum.point[k] == free.lower[k] else "upper"
             minimum.messages.append(f"{free.names[k]} is at its {side} limit {minimum.point[k]:g}")
-
-
-def warn_more_parameters_than_bins(likelihood: Likelihood) -> None:
-    """Warn if there are more free parameters than bins."""
-    if likelihood.free.size > likelihood.dataset.n_bins:
-        warnings.warn(
-            f"{likelihood.free.size} free parameters but only {likelihood.dataset.n_bins} bins",
-            WolterWarning,
-            stacklevel=4,
-        )

@@ -115,50 +115,47 @@ class Statistic:
 
 
 class Chi(Statistic):
-    """Chi-squared with the variance fixed (standard, gehrels, churazov) or following the model.
+    """Chi-squared, with the variances of the data or with those that the model predicts.
 
     A variance of zero is replaced as in XSPEC by that of one count in the exposure (or of one background count
     scaled to the source, if that is less).
+
+    Parameters
+    ----------
+    bins : BinData
+        The data.
+    model_variance : bool
+        Variance (m + b)/t_s plus that of the background, instead of the data's. As in XSPEC it is held fixed when the
+        statistic is differentiated.
     """
 
     name = "chi"
     poisson = False
 
-    def __init__(self, bins: BinData, weight: str = "standard") -> None:
+    def __init__(self, bins: BinData, *, model_variance: bool = False) -> None:
         super().__init__(bins)
-        if weight not in WEIGHTS:
-            raise FitError(f"unknown weighting {weight!r}", cure=f"Known are {', '.join(WEIGHTS)}.")
-        self.weight = weight
+        self.model_variance = model_variance
         self.net = bins.rate - bins.bkg_rate
-        with np.errstate(divide="ignore", invalid="ignore"):
-            if weight == "gehrels":
-                variance = gehrels_variance(bins.counts, bins.time) + bins.bkg_variance
-            elif weight == "churazov":
-                variance = churazov_variance(bins.counts, bins.time) + bins.bkg_variance
-            else:
-                variance = bins.variance + bins.bkg_variance
-        self.zero = variance == 0
-        if self.zero.any():
-            variance = np.where(self.zero, bins.zero_variance, variance)
-        self.variance = variance
+        variance = bins.variance + bins.bkg_variance
+        self.zero = np.zeros(bins.size, dtype=bool) if model_variance else variance == 0
+        variance = np.where(variance == 0, bins.zero_variance, variance)
         self.inverse = 1.0 / variance
         self._root = np.sqrt(self.inverse)
         self._scaled = self.net * self._root
 
     def _weights(self, model: Array) -> Array:
-        variance = (model + self.bins.bkg_rate) / self.bins.time
+        variance = (model + self.bins.bkg_rate) / self.bins.time + self.bins.bkg_variance
         return 1.0 / np.where(variance == 0, self.bins.zero_variance, variance)
 
     def value(self, model: Array) -> Array:
-        if self.weight == "model":
+        if self.model_variance:
             return (self.net - model) ** 2 * self._weights(model)
         residual = model * self._root
         np.subtract(residual, self._scaled, out=residual)
         return np.multiply(residual, residual, out=residual)
 
     def derivatives(self, model: Array, *, expected: bool = False) -> tuple[Array, Array, Array]:
-        # with model weights the variance is held at its present value, as XSPEC does
-        inverse = self._weights(model) if self.weight == "model" else self.inverse
+        inverse = self._weights(model) if self.model_variance else self.inverse
         residual = self.net - model
         slope = residual * inverse
         return residual * slope, slope, inverse
@@ -340,7 +337,7 @@ def churazov_variance(counts: Array, time: Array) -> Array:
     Parameters
     ----------
     counts, time : array [N]
-        Of the noticed bins of one spectrum; the neighbourhood is cut at its ends.
+        Of all bins of one spectrum, noticed or not; the neighbourhood is cut at its ends.
     """
     n = counts.size
     total = np.concatenate([[0.0], np.cumsum(counts)])
@@ -358,7 +355,7 @@ def churazov_variance(counts: Array, time: Array) -> Array:
     return mean / (time * time)
 
 
-def make_statistic(name: str, bins: BinData, *, background: bool, weight: str = "standard") -> Statistic:
+def make_statistic(name: str, bins: BinData, *, background: bool, model_variance: bool = False) -> Statistic:
     """Statistic of that name for the bins of spectra that all have, or all lack, a background.
 
     Parameters
@@ -369,16 +366,16 @@ def make_statistic(name: str, bins: BinData, *, background: bool, weight: str = 
         The data.
     background : bool
         Whether a background belongs to them.
-    weight : {"standard", "gehrels", "churazov", "model"}
-        Weighting of chi.
+    model_variance : bool
+        Whether chi takes its variance from the model.
 
     Raises
     ------
     FitError
-        For an unknown statistic or weighting.
+        For an unknown statistic.
     """
     if name == "chi":
-        return Chi(bins, weight)
+        return Chi(bins, model_variance=model_variance)
     if name not in STATISTICS:
         raise FitError(
             f"unknown statistic {name!r}",

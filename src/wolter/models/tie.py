@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ __all__ = ["Tie", "TieSystem", "parse_tie"]
 
 Array = npt.NDArray[np.float64]
 
-_FUNCTIONS: dict[str, Callable[..., Array]] = {
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "abs": np.abs,
     "acos": np.arccos,
     "asin": np.arcsin,
@@ -67,7 +68,7 @@ class Tie:
 
     text: str
     sources: tuple[int, ...]
-    function: Callable[..., Array] | None
+    function: Callable[..., Any] | None
 
 
 def parse_tie(text: str, resolve: Callable[[str], int]) -> Tie:
@@ -126,26 +127,26 @@ class _Parser:
             return word
         return None
 
-    def parse(self) -> Callable[..., Array]:
+    def parse(self) -> Callable[..., Any]:
         function = self.sum()
         kind, word = self.tokens[self.at]
         if kind != "end":
             raise self.fail(f"operator missing before {word!r}")
         return function
 
-    def sum(self) -> Callable[..., Array]:
+    def sum(self) -> Callable[..., Any]:
         left = self.product()
         while symbol := self.take("+", "-"):
             left = _combine(np.add if symbol == "+" else np.subtract, left, self.product())
         return left
 
-    def product(self) -> Callable[..., Array]:
+    def product(self) -> Callable[..., Any]:
         left = self.signed()
         while symbol := self.take("*", "/"):
             left = _combine(np.multiply if symbol == "*" else np.divide, left, self.signed())
         return left
 
-    def signed(self) -> Callable[..., Array]:
+    def signed(self) -> Callable[..., Any]:
         if self.take("-"):
             operand = self.signed()
             return lambda *v: np.negative(operand(*v))
@@ -156,7 +157,7 @@ class _Parser:
             return _combine(np.power, base, self.signed())
         return base
 
-    def atom(self) -> Callable[..., Array]:
+    def atom(self) -> Callable[..., Any]:
         kind, word = self.tokens[self.at]
         if kind == "end":
             raise self.fail("operand missing at the end")
@@ -179,7 +180,7 @@ class _Parser:
         place = self.sources.index(position)
         return lambda *v: v[place]
 
-    def call(self, name: str) -> Callable[..., Array]:
+    def call(self, name: str) -> Callable[..., Any]:
         function = _FUNCTIONS.get(name.lower())
         if function is None:
             raise self.fail(f"unknown function {name!r}", suggest(name, _FUNCTIONS))
@@ -193,9 +194,7 @@ class _Parser:
         return lambda *v: function(*(a(*v) for a in arguments))
 
 
-def _combine(
-    operation: Callable[..., Array], left: Callable[..., Array], right: Callable[..., Array]
-) -> Callable[..., Array]:
+def _combine(operation: Callable[..., Any], left: Callable[..., Any], right: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *v: operation(left(*v), right(*v))
 
 
