@@ -109,7 +109,8 @@ def test_chain_from_events_to_interval(run, shared, tmp_path):
     status, out, _ = run(
         "fit", *[s["file"] for s in made["spectra"]], "--model", "polconst*tbabs(constant*powerlaw)",
         "--energy", "2:8", "--bin", 5, "--set", "polconst.A=0.05", "--set", "polconst.psi=-50",
-        "--set", "TBabs.nH=0.15", "--set", "powerlaw.PhoIndex=2.7", "--set", "powerlaw.norm=0.1", "--free-by-group", "constant.factor",
+        "--set", "TBabs.nH=0.15", "--set", "powerlaw.PhoIndex=2.7",
+        "--set", "powerlaw.norm=0.1", "--free-by-group", "constant.factor",
         "--set", "2:constant.factor=0.8", "--set", "3:constant.factor=0.9", "--freeze", "1:constant.factor",
         "--error", "polconst.A", "--error", "polconst.psi", "--delta", 6.635, "--flux", "2:8", "--json",
         "--plot", tmp_path / "fit.png", "--output", tmp_path / "fit.json",
