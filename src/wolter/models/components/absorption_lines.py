@@ -27,7 +27,9 @@ def _mean_transmission(
     reach: float,
     depth: Callable[[Array], Array],
 ) -> Array:
-    """Mean of exp(-depth(E)) over bins by composite Gauss-Legendre, in steps of half the width at the most.
+    """Mean of exp(-depth(E)) over bins by composite Gauss-Legendre.
+
+    Near the line the steps are half its width at the most, farther off half the distance from it.
 
     Parameters
     ----------
@@ -35,20 +37,22 @@ def _mean_transmission(
     centre, width : ndarray [B, 1]
         Of the line; one of width zero has no effect.
     reach : float
-        Bins farther from the line than this many widths get a single step.
+        Number of widths that counts as near.
     depth : callable
         ``depth(energy[B, m]) -> [B, m]``.
     """
     edges = np.broadcast_to(edges, (len(centre), edges.shape[-1]))
     lo, hi = edges[:, :-1], edges[:, 1:]
-    safe = np.where(width > 0.0, width, np.inf)
+    distance = np.maximum(np.maximum(centre - hi, lo - centre), reach * width)
+    scale = {True: np.where(width > 0.0, width, np.inf), False: np.where(distance > 0.0, distance, np.inf)}
     near = ((hi > centre - reach * width) & (lo < centre + reach * width)).any(axis=0)
     out = np.empty(lo.shape)
     for bins, fine in ((np.nonzero(~near)[0], False), (np.nonzero(near)[0], True)):
         if not len(bins):
             continue
         a, b = lo[:, bins], hi[:, bins]
-        parts = int(np.ceil(2.0 * np.max((b - a) / safe, initial=0.0))) if fine else 1
+        step = scale[fine] if fine else scale[fine][:, bins]
+        parts = int(np.ceil(2.0 * np.max((b - a) / step, initial=0.0)))
         nodes, weights = gauss_legendre(_ORDER, min(max(parts, 1), _MAX_PARTS))
         energy = 0.5 * (a + b)[:, :, None] + 0.5 * (b - a)[:, :, None] * nodes
         values = np.exp(-depth(energy.reshape(len(a), -1))).reshape(energy.shape)

@@ -187,35 +187,17 @@ def partcov(edges: Array, pars: Array, ctx: Context, flux: Array) -> Array:
     return 1.0 + pars[:, :1] * (flux - 1.0)
 
 
-def _rebinned(edges: Array, scale: Array, values: Array, weight: Array | None) -> Array:
-    """Sums over new bins of values on bins whose edges are multiplied by a factor.
-
-    Parameters
-    ----------
-    edges : ndarray [n + 1]
-        Of both grids before scaling.
-    scale : ndarray [B]
-        What the edges of the values are multiplied by.
-    values : ndarray [B, n]
-        Spread evenly over each bin.
-    weight : ndarray [n + 1], optional
-        Take this cumulative weight instead of the values.
-    """
-    out = np.empty((len(scale), len(edges) - 1))
-    cumulative = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
-    for i, factor in enumerate(scale):
-        source = cumulative[min(i, len(cumulative) - 1)] if weight is None else weight
-        out[i] = np.diff(np.interp(edges, edges * factor, source))
-    return out
-
-
 def _shift_photons(edges: Array, scale: Array, flux: Array) -> Array:
     """Photons per bin after all energies are multiplied by `scale` [B]; nothing is known outside the grid."""
-    # A sum of differences loses precision where the spectrum falls steeply; from the far end it does not.
-    up = _rebinned(edges, scale, flux, None)
-    flipped = -edges[::-1]
-    down = _rebinned(flipped, scale, flux[:, ::-1], None)[:, ::-1]
-    return np.where(np.abs(up) < np.abs(down), up, down)
+    out = np.empty(flux.shape)
+    zero = np.zeros((len(flux), 1))
+    below = np.concatenate([zero, np.cumsum(flux, axis=1)], axis=1)
+    above = np.concatenate([np.cumsum(flux[:, ::-1], axis=1)[:, ::-1], zero], axis=1)
+    for i, factor in enumerate(scale):
+        low, high = (np.interp(edges, edges * factor, total[i]) for total in (below, above))
+        # Sums from the end that has fewer photons keep their precision where the spectrum has fallen.
+        out[i] = np.where(np.abs(low[1:]) <= np.abs(high[:-1]), np.diff(low), -np.diff(high))
+    return out
 
 
 def _shift_factor(edges: Array, scale: Array, factor: Array) -> Array:
@@ -223,12 +205,17 @@ def _shift_factor(edges: Array, scale: Array, factor: Array) -> Array:
 
     Bins of the shifted grid count with the fraction of them that lies in the new bin, as in XSPEC.
     """
-    total = _rebinned(edges, scale, factor, None)
-    counted = _rebinned(edges, scale, factor, np.arange(len(edges), dtype=float))
-    known = counted > 0.0
-    below = edges[1:] <= (edges[0] * scale)[:, None]
-    ends = np.where(below, factor[:, :1], factor[:, -1:])
-    return np.where(known, total / np.where(known, counted, 1.0), ends)
+    out = np.empty(factor.shape)
+    count = np.arange(len(edges), dtype=float)
+    total = np.concatenate([np.zeros((len(factor), 1)), np.cumsum(factor, axis=1)], axis=1)
+    for i, stretch in enumerate(scale):
+        shifted = edges * stretch
+        counted = np.diff(np.interp(edges, shifted, count))
+        known = counted > 0.0
+        ends = np.where(edges[1:] <= shifted[0], factor[i, 0], factor[i, -1])
+        sums = np.diff(np.interp(edges, shifted, total[i]))
+        out[i] = np.where(known, sums / np.where(known, counted, 1.0), ends)
+    return out
 
 
 def _shift_padding(scale: Callable[[Array], Array]) -> Callable[[float, float, Array], tuple[float, float]]:

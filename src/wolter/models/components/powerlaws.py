@@ -43,7 +43,8 @@ def cutoff_power(edges: Array, index: Array, cutoff: Array, redshift: Array | No
         edges,
         coefficients,
         lambda log_e: np.stack([np.ones_like(log_e), log_e, np.exp(log_e)]),
-        lambda log_e: steepest + fastest * np.exp(log_e),
+        # The cut-off changes with E, so the nodes must resolve a unit of ln E however weak it is.
+        lambda log_e: 1.0 + steepest + fastest * np.exp(log_e),
     )
 
 
@@ -53,12 +54,14 @@ def logpar(edges: Array, pars: Array, ctx: Context) -> Array:
     return log_parabola(edges, pars[:, 0], pars[:, 1], pars[:, 2], None)
 
 
-def log_parabola(edges: Array, alpha: Array, beta: Array, pivot: Array, redshift: Array | None) -> Array:
-    """Integral of a log-parabola in E' = E(1 + z) over observed bins; see `exponential_integral`."""
+def log_parabola(
+    edges: Array, alpha: Array, beta: Array, pivot: Array, redshift: Array | None, level: Array | float = 0.0
+) -> Array:
+    """Integral of exp(level) times a log-parabola in E' = E(1 + z) over observed bins; see `exponential_integral`."""
     curve = beta / _LOG10
     shift = -np.log(pivot) if redshift is None else np.log1p(redshift) - np.log(pivot)
     coefficients = np.stack(
-        [-alpha * shift - curve * shift * shift, -alpha - 2.0 * curve * shift, -curve],
+        [level - alpha * shift - curve * shift * shift, -alpha - 2.0 * curve * shift, -curve],
         axis=1,
     )
     linear, quadratic = 1.0 + coefficients[:, 1], coefficients[:, 2]
@@ -210,4 +213,4 @@ def expdec(edges: Array, pars: Array, ctx: Context) -> Array:
 def eplogpar(edges: Array, pars: Array, ctx: Context) -> Array:
     """Log-parabola by its peak in E² N(E): 10^(-beta log10(E/Ep)²) / E² (Tramacere et al. 2007, A&A 467, 501)."""
     peak, beta = pars[:, 0], pars[:, 1]
-    return log_parabola(edges, np.full_like(peak, 2.0), beta, peak, None) / (peak * peak)[:, None]
+    return log_parabola(edges, np.full_like(peak, 2.0), beta, peak, None, level=-2.0 * np.log(peak))

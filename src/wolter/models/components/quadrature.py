@@ -29,6 +29,7 @@ _SMALL_INDEX = 1e-3
 _ORDERS: tuple[tuple[float, int], ...] = ((0.08, 3), (0.9, 6), (4.9, 12))
 _LAST_LIMIT, _LAST_ORDER = _ORDERS[-1]
 _MAX_PARTS = 256
+_LARGEST_EXPONENT = 690.0
 
 
 @cache
@@ -162,6 +163,8 @@ def exponential_integral(
     def integrand(log_e: Array) -> Array:
         exponent = coefficients @ basis(log_e)
         exponent += log_e
+        # Parameters at their hard limits may ask for more than a double holds.
+        np.minimum(exponent, _LARGEST_EXPONENT, out=exponent)
         return np.exp(exponent, out=exponent)
 
     return bin_integral(edges, integrand, slope)
