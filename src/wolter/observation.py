@@ -194,10 +194,11 @@ class Observation:
         made = list((executor.map if executor else map)(_make_spectra, jobs))
         spectra: list[Spectrum] = []
         groups: list[int] = []
+        cache: dict[Any, Any] = {}  # responses read once for all spectra that use them
         for number, (detector, pairs) in enumerate(zip(chosen, made, strict=True), start=1):
             files = self._responses(detector, pairs[0][0], stokes, responses)
             for spectrum, back in pairs:
-                spectra.append(_attach(spectrum, back, files, folder))
+                spectra.append(_attach(spectrum, back, files, folder, cache))
                 groups.append(number)
         result = SpectrumSet(spectra, groups=groups)
         return result if folder is None else _write_spectra(self, result, folder, overwrite=overwrite)
@@ -339,17 +340,20 @@ def _attach(spectrum: Spectrum, background: Spectrum | None, files: Mapping[str,
         spectrum = spectrum.replace(background=background)
     if not files:
         return spectrum
-    area = files["arf"] if spectrum.stokes in (None, 0) else files.get("mrf")
-    if area is None:
+    kind = "arf" if spectrum.stokes in (None, 0) else "mrf"
+    if files.get(kind) is None:
         raise ResponseError(
             f"a Stokes {'IQU'[spectrum.stokes or 0]} spectrum needs a modulation response (mrf) and none is given",
             cure="Add 'mrf': path to the responses.",
         )
-    named = {"respfile": files["rmf"], "ancrfile": area}
+    named = {"respfile": files["rmf"], "ancrfile": files[kind]}
     if folder is not None:  # relative to the spectrum, so that the folder can move as a whole
         named = {key: os.path.relpath(file, folder) for key, file in named.items()}
     spectrum = spectrum.replace(**{key: str(file) for key, file in named.items()})
-    return spectrum.with_responses(RMF.read(files["rmf"]), ARF.read(area))
+    for file, reader in ((files["rmf"], RMF.read), (files[kind], ARF.read)):
+        if file not in cache:
+            cache[file] = reader(file)
+    return spectrum.with_responses(cache[files["rmf"]], cache[files[kind]])
 
 
 def _product_stem(observation: Observation, spectrum: Spectrum) -> str:

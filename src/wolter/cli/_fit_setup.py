@@ -40,6 +40,7 @@ class FitOptions:
     arf: tuple[str, ...] = ()
     background: tuple[str, ...] = ()
     responses: str | None = None
+    allow_mismatch: bool = False
     method: str = "default"
 
 
@@ -76,6 +77,7 @@ _OPTIONS = (
     click.option(
         "--responses", type=click.Path(exists=True), help="Folder in which responses are found by their headers."
     ),
+    click.option("--allow-mismatch", is_flag=True, help="Accept responses made for another detector or weighting."),
     click.option(
         "--method",
         type=click.Choice(["default", "leven", "migrad"]),
@@ -157,10 +159,13 @@ def load_spectra(options: FitOptions) -> SpectrumSet:
         for name, values in (("rmf", options.rmf), ("arf", options.arf), ("background", options.background))
     )
     spectra = []
+    cache: dict[Any, Any] = {}
     for path, rmf, arf, back in zip(paths, rmfs, arfs, backs, strict=True):
         if options.responses and not (rmf and arf):
             rmf, arf = _discover(path, rmf, arf, options.responses)
-        spectra.append(Spectrum.read(path, rmf=rmf, arf=arf, background=back))
+        spectra.append(
+            Spectrum.read(path, rmf=rmf, arf=arf, background=back, allow_mismatch=options.allow_mismatch, cache=cache)
+        )
     groups = [group_of[i] for i in range(number)] if group_of else _default_groups(spectra)
     if options.channels is not None and options.min_counts is not None:
         raise click.UsageError("give either --bin or --min-counts")
