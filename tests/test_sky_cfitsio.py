@@ -15,6 +15,12 @@ from wolter.sky import TanWCS, parse_regions
 FIXTURE = json.loads((Path(__file__).parent / "data" / "sky_cfitsio.json").read_text())
 
 
+SHAPES = (
+    "circle annulus ellipse elliptannulus box rotbox rectangle rotrectangle rotdiamond diamond sector pie point line "
+    "polygon panda epanda bpanda"
+)
+
+
 def points():
     """The points of the recording: 0..200 in whole pixels and 10000 spread by multiples of irrational numbers."""
     g = np.arange(0.0, 201.0)
@@ -48,9 +54,6 @@ def test_selects_the_points_that_cfitsio_selects(name):
 
 def test_the_recording_covers_every_shape():
     text = " ".join(c["text"].lower() for c in FIXTURE["cases"].values())
-    for shape in (
-        "circle annulus ellipse elliptannulus box rotbox rectangle rotrectangle rotdiamond diamond sector pie point "
-        "line polygon panda epanda bpanda"
-    ).split():
+    for shape in SHAPES.split():
         assert f"{shape}(" in text, shape
     assert len(FIXTURE["cases"]) > 200

@@ -36,6 +36,11 @@ def _time(data, header):
     return time - (float(header.get("TIMEPIXR", 0.5)) - 0.5) * step if step > 0 else time
 
 
+def _nint(values):
+    """Nearest whole number, halves upwards."""
+    return np.floor(values.astype(float) + 0.5).astype(int)
+
+
 def _ranges(values, text):
     """Rows whose value lies in one of the ranges ``lo:hi`` of a comma-separated list."""
     out = np.zeros(values.size, bool)
@@ -109,19 +114,18 @@ def test_region_extension_of_the_extractor(name, golden, shared):
         pytest.skip("no region extension was recorded")
     xcol, ycol = case["call"]["xcolf"], case["call"]["ycolf"]
     wcs, bounds, _, _ = _events(shared(case["input"]), xcol, ycol)
-    region = parse_regions(case["region_text"]).to_pixel(wcs, bounds)
-    hdu = region.to_fits_hdu()
+    hdu = parse_regions(case["region_text"]).to_pixel(wcs, bounds, columns=(xcol, ycol)).to_fits_hdu()
     table = recorded["columns"]
     shapes = [str(s).strip() for s in hdu.read("SHAPE")]
     assert [s.replace("PIE", "PANDA") for s in shapes] == table["SHAPE"]
-    x, y, r, angle = (hdu.read(c) for c in ("X", "Y", "R", "ROTANG"))
+    # How many numbers of each column count for a shape: positions, sizes, angles.
+    numbers = {"CIRCLE": (1, 1, 0), "ANNULUS": (1, 2, 0), "PIE": (1, 2, 2), "SECTOR": (1, 0, 0)}
     for row, shape in enumerate(shapes):
-        n = {"CIRCLE": 1, "POLYGON": 0, "SECTOR": 0}.get(shape.lstrip("!"), 2)
-        np.testing.assert_allclose(x[row], np.atleast_1d(table[xcol][row]), rtol=0, atol=2e-8)
-        np.testing.assert_allclose(y[row], np.atleast_1d(table[ycol][row]), rtol=0, atol=2e-8)
-        np.testing.assert_allclose(r[row][:n], np.atleast_1d(table["R"][row])[:n], rtol=0, atol=2e-8)
-        if len(angle[row]) and shape != "SECTOR":
-            np.testing.assert_allclose(angle[row], np.atleast_1d(table["ROTANG"][row])[: len(angle[row])], atol=1e-9)
+        vertices = np.size(table[xcol][row])
+        n = (vertices, 0, 0) if shape == "POLYGON" else numbers.get(shape.lstrip("!"), (1, 2, 1))
+        for column, count in ((xcol, n[0]), (ycol, n[0]), ("R", n[1]), ("ROTANG", n[2])):
+            mine, theirs = np.atleast_1d(hdu.read(column)[row]), np.atleast_1d(table[column][row])
+            np.testing.assert_allclose(mine[:count], theirs[:count], rtol=0, atol=2e-8, err_msg=column)
     assert hdu.read("COMPONENT").tolist() == table["COMPONENT"]
 
 
@@ -142,7 +146,7 @@ def test_frame_and_wcs_of_the_extractor_image(golden, shared):
     pixels = np.load(golden("extractor", image["file"]))["image"]
     keep = _selected(case, data, header, region.contains(data["X"], data["Y"]))
     mine = np.zeros(pixels.shape, int)
-    np.add.at(mine, (np.rint(data["Y"][keep]).astype(int) - y1, np.rint(data["X"][keep]).astype(int) - x1), 1)
+    np.add.at(mine, (_nint(data["Y"][keep]) - y1, _nint(data["X"][keep]) - x1), 1)
     np.testing.assert_array_equal(mine, pixels)
 
 

@@ -1,4 +1,4 @@
-"""Makes sky_cfitsio.json: which points cfitsio's region filter selects. Needs the package fitsio, which bundles cfitsio.
+"""Makes sky_cfitsio.json: which points cfitsio's region filter selects. Needs fitsio, which bundles cfitsio.
 
 Run in an environment of its own: ``pip install fitsio && python make_sky_cfitsio.py cases.json``, where the argument
 maps names to {"file": "straight" | "turned", "text": region file}. Wolter is not involved.

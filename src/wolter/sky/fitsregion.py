@@ -271,6 +271,21 @@ def _component_rows(region: PixelRegion) -> list[tuple[_Row, int]]:
     return out
 
 
+def _block(rows: list[list[float]], *, repeat: bool = False) -> np.ndarray:
+    """Rows of different length in one array, filled up with zeros or with the first number.
+
+    Columns of fixed width are what every reader understands: cfitsio takes one vertex of a variable-length polygon.
+    It ends a polygon where the first vertex returns, so that filling up with the first vertex closes it.
+    """
+    width = max(1, *(len(row) for row in rows))
+    out = np.zeros((len(rows), width))
+    for k, row in enumerate(rows):
+        out[k, : len(row)] = row
+        if repeat and row:
+            out[k, len(row) :] = row[0]
+    return out
+
+
 def to_hdu(region: PixelRegion, name: str = "REG00101") -> fits.TableHDU:
     """FITS region extension of a region in pixels.
 
@@ -284,36 +299,41 @@ def to_hdu(region: PixelRegion, name: str = "REG00101") -> fits.TableHDU:
     Returns
     -------
     TableHDU
-        Columns X, Y (named as the region's columns), SHAPE, R, ROTANG, COMPONENT.
+        Columns X, Y (named as the region's columns), SHAPE, R, ROTANG, COMPONENT, of fixed width.
     """
     rows = _component_rows(region)
     xcol, ycol = region.columns
     data = {
-        xcol: [np.array(row[1], np.float64) for row, _ in rows],
-        ycol: [np.array(row[2], np.float64) for row, _ in rows],
+        xcol: _block([row[1] for row, _ in rows], repeat=True),
+        ycol: _block([row[2] for row, _ in rows], repeat=True),
         "SHAPE": np.array([row[0] for row, _ in rows]),
-        "R": [np.array(row[3], np.float64) for row, _ in rows],
-        "ROTANG": [np.array(row[4], np.float64) for row, _ in rows],
+        "R": _block([row[3] for row, _ in rows]),
+        "ROTANG": _block([row[4] for row, _ in rows]),
         "COMPONENT": np.array([number for _, number in rows], np.int16),
     }
     columns = {
-        xcol: fits.Column(xcol, "1PD", unit="pixel"),
-        ycol: fits.Column(ycol, "1PD", unit="pixel"),
+        xcol: fits.Column(xcol, unit="pixel"),
+        ycol: fits.Column(ycol, unit="pixel"),
         "SHAPE": fits.Column("SHAPE", "16A"),
-        "R": fits.Column("R", "1PD", unit="pixel"),
-        "ROTANG": fits.Column("ROTANG", "1PD", unit="deg"),
-        "COMPONENT": fits.Column("COMPONENT", "1I"),
+        "R": fits.Column("R", unit="pixel"),
+        "ROTANG": fits.Column("ROTANG", unit="deg"),
     }
-    header = fits.Header()
-    header.set("HDUCLASS", "ASC", "Region extension")
-    header.set("HDUCLAS1", "REGION", "Region extension")
-    header.set("HDUCLAS2", "STANDARD", "Region extension")
-    header.set("HDUVERS", "1.2.0", "Version of the region format")
-    header.set("HDUDOC", "ASC-FITS-REGION-1.2: Rots, McDowell: FITS REGION Binary Table Design")
-    header.set("CONTENT", "REGION", "Content of the extension")
-    header.set("MTYPE1", "pos", "Name of the coordinate pair")
-    header.set("MFORM1", f"{xcol},{ycol}", "Columns of the coordinate pair")
+    hdu = fits.new_table(name, data, columns=columns)
+    for key, value, comment in _KEYWORDS:
+        hdu.header.set(key, value, comment)
+    hdu.header.set("MFORM1", f"{xcol},{ycol}", "Columns of the coordinate pair")
     if region.wcs is not None and region.wcs.celestial:
         for key, value in region.wcs.header_cards((1, 2)).items():
-            header.set(key, value)
-    return fits.new_table(name, data, columns=columns, header=header)
+            hdu.header.set(key, value)
+    return hdu
+
+
+_KEYWORDS = (
+    ("HDUCLASS", "ASC", "Region extension"),
+    ("HDUCLAS1", "REGION", "Region extension"),
+    ("HDUCLAS2", "STANDARD", "Region extension"),
+    ("HDUVERS", "1.2.0", "Version of the region format"),
+    ("HDUDOC", "ASC-FITS-REGION-1.2: Rots, McDowell: FITS REGION Binary Table Design", ""),
+    ("CONTENT", "REGION", "Content of the extension"),
+    ("MTYPE1", "pos", "Name of the coordinate pair"),
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -174,7 +173,9 @@ def from_regions(regions: Any) -> RegionSet:
     RegionError
         For shapes that are not supported.
     """
-    items = list(regions) if isinstance(regions, Iterable) else [regions]
+    # Regions can be indexed but does not declare itself iterable.
+    single = hasattr(regions, "meta") or not hasattr(regions, "__getitem__")
+    items = [regions] if single else list(regions)
     if not items or not all(hasattr(i, "meta") for i in items):
         raise RegionError(
             f"{regions!r} is no region",

@@ -171,12 +171,12 @@ class _Reader:
         if name.lower() in _POINT_STYLES and re.match(r"\s*point\b", inside, re.I) and not closed:
             properties = (("point", name.lower()), *properties)
             name, inside = "point", re.sub(r"^\s*point\s*\(?|\)\s*$", "", inside, flags=re.I)
+        if name.lower() in _FRAME_WORDS:
+            raise Problem(f"the frame {name!r} must be followed by ';' or a new line", f"Write '{name}; ...'.")
         if name.lower() not in {"region", "bounds"} and ")" in inside:
             raise Problem("a closing parenthesis has no opening one", "Remove it.")
         if name.lower() in {"region", "bounds"}:
             raise Problem(f"{name}() refers to another file", "Read that file with read_regions().")
-        if name.lower() in _FRAME_WORDS:
-            raise Problem(f"the frame {name!r} must be followed by ';' or a new line", f"Write '{name}; ...'.")
         before = self.context.bare_sizes
         try:
             arguments = split_arguments(inside)

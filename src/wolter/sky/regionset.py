@@ -183,7 +183,9 @@ class RegionSet:
 
     # ---------------------------------------------------------------- placing
 
-    def to_pixel(self, wcs: TanWCS | None = None, bounds: Bounds | None = None) -> PixelRegion:
+    def to_pixel(
+        self, wcs: TanWCS | None = None, bounds: Bounds | None = None, *, columns: tuple[str, str] | None = None
+    ) -> PixelRegion:
         """The region in pixel coordinates.
 
         Centres and vertices go through the full projection. A size in angle becomes the distance in pixels between
@@ -196,6 +198,8 @@ class RegionSet:
             System of the event columns or the image; needed for shapes given on the sky.
         bounds : tuple, optional
             First and last pixel of the plane (xmin, xmax, ymin, ymax), e.g. TLMIN and TLMAX of the columns.
+        columns : pair of str, optional
+            Names of the coordinates, if other than the region's own.
 
         Raises
         ------
@@ -215,7 +219,7 @@ class RegionSet:
         if bounds is not None and not _proper(bounds):
             raise RegionError(f"bounds {bounds!r} are not (xmin, xmax, ymin, ymax)")
         name = f"region {self}" if self.name == "region" else f"{self.name} ({self})"
-        return PixelRegion(tuple(components), bounds, self.columns, name, wcs)
+        return PixelRegion(tuple(components), bounds, columns or self.columns, name, wcs)
 
     # ---------------------------------------------------------------- output
 

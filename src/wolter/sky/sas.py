@@ -21,8 +21,8 @@ _IN = re.compile(r"\(\s*\w+\s*,\s*\w+\s*\)\s*in\b", re.I)
 _FUNCTION = re.compile(r"\b[a-z]\w*\s*\([^()]*,\s*(X\s*,\s*Y|DETX\s*,\s*DETY|RAWX\s*,\s*RAWY)\s*\)", re.I)
 _TOKEN = re.compile(
     r"\s*(?:(?P<pair>\(\s*(?P<x>[A-Za-z_]\w*)\s*,\s*(?P<y>[A-Za-z_]\w*)\s*\)\s*in\b)"
-    r"|(?P<shape>[A-Za-z_]\w*)\s*\((?P<args>[^()]*)\)"
-    r"|(?P<and>&&?|\.and\.|\band\b)|(?P<or>\|\|?|\.or\.|\bor\b)|(?P<not>!|\.not\.|\bnot\b)|(?P<open>\()|(?P<close>\)))",
+    r"|(?P<and>&&?|\.and\.|\band\b)|(?P<or>\|\|?|\.or\.|\bor\b)|(?P<not>!|\.not\.|\bnot\b)"
+    r"|(?P<shape>[A-Za-z_]\w*)\s*\((?P<args>[^()]*)\)|(?P<open>\()|(?P<close>\)))",
     re.I,
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from wolter.errors import RegionError
 from wolter.sky.frames import is_celestial
@@ -100,7 +100,7 @@ class Shape:
     counts: tuple[int, ...] = ()
     include: bool = True
     properties: tuple[tuple[str, str], ...] = ()
-    line: int = 0
+    line: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         problem = _problem(self)

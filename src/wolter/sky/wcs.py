@@ -347,7 +347,8 @@ class TanWCS:
                     for j, tj in enumerate((t1, t2)):
                         out[f"TP{ti}_{tj}" if columns else f"PC{ti}_{tj}"] = pc[i][j]
         if self.frame in ("fk5", "icrs", "fk4"):
-            out["RADECSYS"] = self.frame.upper()
+            # Event lists of the field carry the older spelling.
+            out["RADECSYS" if columns else "RADESYS"] = self.frame.upper()
             if self.frame != "icrs":
                 out["EQUINOX"] = 1950.0 if self.frame == "fk4" else 2000.0
         if not columns and self.celestial and self.projection:
