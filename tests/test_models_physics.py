@@ -363,6 +363,24 @@ def test_smoothing_in_blocks_is_the_same(monkeypatch):
     np.testing.assert_allclose(convolve("gsmooth", [0.3, 0.5], flux, edges), whole, rtol=1e-12)
 
 
+def test_smoothing_on_a_fine_grid():
+    """Lines far from a block of bins are left out; photons are kept and the spectrum in the middle is right."""
+    edges = np.linspace(5.0, 7.0, 8001)
+    line = values("gaussian", [6.0, 0.003], edges)
+    ours = convolve("gsmooth", [0.004, 0.0], line, edges)[0]
+    assert ours.sum() == pytest.approx(1.0, rel=1e-12)
+    np.testing.assert_allclose(ours, values("gaussian", [6.0, 0.005], edges)[0], rtol=1e-3, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["diskbb", "diskpbb"])
+def test_large_batches_of_discs(name):
+    pars = np.linspace(0.5, 2.0, 37)[:, None]
+    pars = pars if name == "diskbb" else np.hstack([pars, np.linspace(0.5, 1.0, 37)[:, None]])
+    together = values(name, pars)
+    for k in (0, 15, 16, 36):
+        np.testing.assert_allclose(together[k], values(name, pars[k])[0], rtol=1e-10)
+
+
 def test_shift_of_a_power_law():
     edges = np.geomspace(0.3, 12.0, 2001)
     flux = values("powerlaw", [2.0], edges)

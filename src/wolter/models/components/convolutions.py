@@ -109,7 +109,9 @@ def cglumin(edges: Array, pars: Array, ctx: Context, flux: Array) -> Array:
     return _pegged(flux, 10.0 ** pars[:, 3], present)
 
 
-_BLOCK = 256
+_BLOCK = 256  # lines at a time, fewer on a grid of more than 8192 bins
+_ELEMENTS = 256 * 8192
+_GAUSSIAN_REACH = 12.0  # 1e-32 of a Gaussian is left
 
 
 def smooth(
@@ -117,6 +119,7 @@ def smooth(
     flux: Array,
     pars: Array,
     fractions: Callable[[Array, Array, Array], Array],
+    reach: float = np.inf,
 ) -> Array:
     """Every bin's photons spread as a line at mid-bin whose width is pars[0] (E/6 keV)^pars[1].
 
@@ -130,6 +133,8 @@ def smooth(
         Width at 6 keV, keV, and its power of energy. Rows with width zero stay as they are.
     fractions : callable
         `gaussian_fractions`, `lorentzian_fractions` or the like.
+    reach : float
+        Widths from its centre beyond which a line is nothing.
 
     Returns
     -------
@@ -139,16 +144,21 @@ def smooth(
     flux = np.broadcast_to(flux, (len(pars), len(middle)))
     different, which = np.unique(pars, axis=0, return_inverse=True)
     out = np.array(flux)
+    block = max(1, min(_BLOCK, _ELEMENTS // len(edges)))
     for k, (width, index) in enumerate(different):
         if width <= 0.0:
             continue
         rows = np.nonzero(which.ravel() == k)[0]
         widths = width * (middle / 6.0) ** index
         total = np.zeros((len(rows), len(middle)))
-        for start in range(0, len(middle), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            lines = np.broadcast_to(edges, (len(middle[part]), len(edges)))
-            total += flux[rows, part] @ fractions(lines, middle[part], widths[part])
+        for start in range(0, len(middle), block):
+            part = slice(start, start + block)
+            far = reach * widths[part]
+            first = max(int(np.searchsorted(edges, (middle[part] - far).min())) - 1, 0)
+            last = int(np.searchsorted(edges, (middle[part] + far).max()))
+            near = edges[first : last + 1]
+            lines = np.broadcast_to(near, (len(far), len(near)))
+            total[:, first : first + len(near) - 1] += flux[rows, part] @ fractions(lines, middle[part], widths[part])
         out[rows] = total
     return out
 
@@ -172,7 +182,7 @@ _SMOOTHING = [
 @component("gsmooth", "con", _SMOOTHING, padding=_smooth_padding(6.0))
 def gsmooth(edges: Array, pars: Array, ctx: Context, flux: Array) -> Array:
     """Gaussian smoothing with standard deviation Sig_6keV (E/6 keV)^Index."""
-    return smooth(edges, flux, pars, gaussian_fractions)
+    return smooth(edges, flux, pars, gaussian_fractions, _GAUSSIAN_REACH)
 
 
 @component("lsmooth", "con", _SMOOTHING, padding=_smooth_padding(100.0))

@@ -22,6 +22,7 @@ _DISKPBB = 2.78e-3
 
 _STEP = 0.03
 _FIRST, _LAST = -20.0, 6.55  # ln x of the table of the integral
+_BLOCK = 16  # rows at a time, to stay in the cache
 _SWITCH = 2.0  # x below which the power series is used
 _BERNOULLI = [
     1.0,
@@ -119,6 +120,10 @@ def _interpolate(table: Array, log_x: Array) -> Array:
 
 def _disk(edges: Array, tin: Array, s: Array, table: Array) -> Array:
     """Bin integral of E² x^-s times the tail integral, x = E/tin; zero for tin = 0."""
+    if len(tin) > _BLOCK:
+        parts = [slice(i, i + _BLOCK) for i in range(0, len(tin), _BLOCK)]
+        shared = len(table) == 1
+        return np.concatenate([_disk(edges, tin[p], s[p], table if shared else table[p]) for p in parts])
     log_t = np.log(np.maximum(tin, 1e-30))[:, None]
     s = s[:, None]
     hottest = 1.0 / max(float(tin.min()), 1e-30)
