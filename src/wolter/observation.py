@@ -332,7 +332,13 @@ def _make_spectra(job: tuple[Any, ...]) -> list[tuple[Spectrum, Spectrum | None]
     return [(made.i, back.i), (made.q, back.q), (made.u, back.u)]
 
 
-def _attach(spectrum: Spectrum, background: Spectrum | None, files: Mapping[str, Any], folder: Path | None) -> Spectrum:
+def _attach(
+    spectrum: Spectrum,
+    background: Spectrum | None,
+    files: Mapping[str, Any],
+    folder: Path | None,
+    cache: dict[Any, Any],
+) -> Spectrum:
     """Spectrum with background and responses attached, checked that they belong together."""
     from wolter.data import ARF, RMF
 

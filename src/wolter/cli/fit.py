@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["command", "summary"]
 
+_STATISTICS: dict[str, str] = {"chi": "Chi-squared", "cstat": "C-statistic"}
+
 
 @click.command(
     "fit",
@@ -102,7 +104,7 @@ def summary(fit: Fit, result: dict[str, Any]) -> str:
         if p["lower"] is not None and p["upper"] is not None:
             state += f"   [{p['lower']:.6g}, {p['upper']:.6g}]"
         lines.append(f"  {p['group']}  {p['name']:<{width}}  {value:>12}  {p['unit'] or '':<8} {state}".rstrip())
-    name = " + ".join({"chi": "Chi-squared", "cstat": "C-statistic"}.get(n, n) for n in result["statistic_name"])
+    name = " + ".join(_STATISTICS.get(str(n), str(n)) for n in result["statistic_name"])
     lines += ["", f"{name} {result['statistic']:.2f} for {result['dof']} degrees of freedom"]
     if result.get("null_probability") is not None:
         lines[-1] += f", null-hypothesis probability {result['null_probability']:.3g}"
