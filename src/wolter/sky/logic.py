@@ -43,7 +43,7 @@ def _tidy(component: Iterable[Shape]) -> tuple[Shape, ...] | None:
     out: list[Shape] = []
     signs: dict[Shape, bool] = {}
     for shape in component:
-        key = shape.bare()
+        key = shape.geometry
         if key not in signs:
             signs[key] = shape.include
             out.append(shape)
@@ -59,8 +59,17 @@ def intersection(a: Components, b: Components) -> Components:
             f"the combination of shapes expands to {len(a) * len(b)} parts",
             cure="Write it with fewer shapes, or apply the parts one after the other.",
         )
-    out = [c for c in (_tidy((*x, *y)) for x in a for y in b) if c is not None]
-    return tuple(dict.fromkeys(out))
+    return _absorb(c for c in (_tidy((*x, *y)) for x in a for y in b) if c is not None)
+
+
+def _absorb(components: Iterable[tuple[Shape, ...]]) -> Components:
+    """Without components that lie within another one (which has fewer conditions)."""
+    kept: list[tuple[frozenset[tuple[Shape, bool]], tuple[Shape, ...]]] = []
+    for component in sorted(components, key=len):
+        conditions = frozenset((s.geometry, s.include) for s in component)
+        if not any(fewer <= conditions for fewer, _ in kept):
+            kept.append((conditions, component))
+    return tuple(c for _, c in kept)
 
 
 def complement(a: Components) -> Components:
@@ -84,7 +93,7 @@ def to_list(components: Components) -> tuple[Shape, ...] | None:
         return None
     if leading and not leading[0]:
         return None
-    excluded = {id(c): {s.bare() for s in c if not s.include} for c in rest}
+    excluded = {id(c): {s.geometry for s in c if not s.include} for c in rest}
     ordered = sorted(rest, key=lambda c: -len(excluded[id(c)]))
     out: list[Shape] = list(leading[0]) if leading else []
     for k, component in enumerate(ordered):
@@ -92,5 +101,5 @@ def to_list(components: Components) -> tuple[Shape, ...] | None:
         if not later <= excluded[id(component)]:
             return None
         out += [s for s in component if s.include]
-        out += [s for s in component if not s.include and s.bare() not in later]
+        out += [s for s in component if not s.include and s.geometry not in later]
     return tuple(out)

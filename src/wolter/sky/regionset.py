@@ -211,7 +211,7 @@ class RegionSet:
         for component in self.components:
             signs: dict[bool, list[Any]] = {True: [], False: []}
             for shape in component:
-                key = shape.bare()
+                key = shape.geometry
                 if key not in placed:
                     placed[key] = place(key, wcs, self.wcs, text=str(shape))
                 signs[shape.include].append(placed[key])
@@ -311,8 +311,8 @@ class RegionSet:
         )
         if self.logic is None:
             return replace(self, shapes=shapes)
-        table = {s.bare(): t.properties for s, t in zip(self.shapes, shapes, strict=True)}
-        parts = tuple(tuple(replace(s, properties=table[s.bare()]) for s in c) for c in self.logic)
+        table = {s.geometry: t.properties for s, t in zip(self.shapes, shapes, strict=True)}
+        parts = tuple(tuple(replace(s, properties=table[s.geometry]) for s in c) for c in self.logic)
         return replace(self, shapes=shapes, logic=parts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from wolter.errors import RegionError
 from wolter.sky.frames import is_celestial
@@ -114,7 +115,8 @@ class Shape:
         """Whether positions are on the sky."""
         return is_celestial(self.frame)
 
-    def bare(self) -> Shape:
+    @cached_property
+    def geometry(self) -> Shape:
         """The geometry alone: included, without properties, subdivisions and line number."""
         return replace(self, include=True, properties=(), counts=(), line=0)
 
