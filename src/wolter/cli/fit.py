@@ -110,7 +110,7 @@ def summary(fit: Fit, result: dict[str, Any]) -> str:
         lines[-1] += f", null-hypothesis probability {result['null_probability']:.3g}"
     lines.append("")
     for s in result["spectra"]:
-        lines.append(f"  {s['file']}: {s['bins']} bins, statistic {s['statistic']:.2f}, rate {s['rate']:.4g}/s")
+        lines.append(f"  {s['file']}: {s['noticed_bins']} bins, statistic {s['statistic']:.2f}, rate {s['rate']:.4g}/s")
     for f in result.get("flux", []):
         lines.append(
             f"Flux of group {f['group']}, {f['lo']:g}-{f['hi']:g} keV: {f['energy']:.4g} erg/cm2/s, "

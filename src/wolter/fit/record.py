@@ -54,7 +54,7 @@ def spectrum_rows(fit: Fit) -> tuple[SpectrumRow, ...]:
             SpectrumRow(
                 file=entry.name,
                 group=entry.group,
-                bins=entry.bins.stop - entry.bins.start,
+                noticed_bins=entry.bins.stop - entry.bins.start,
                 statistic=value,
                 statistic_name=entry.statistic,
                 rate=rate,

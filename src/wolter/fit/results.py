@@ -61,7 +61,7 @@ class SpectrumRow:
         Name.
     group : int
         Data group.
-    bins : int
+    noticed_bins : int
         Noticed bins.
     statistic : float
         Its contribution.
@@ -75,7 +75,7 @@ class SpectrumRow:
 
     file: str
     group: int
-    bins: int
+    noticed_bins: int
     statistic: float
     statistic_name: str
     rate: float
