@@ -395,7 +395,7 @@ class Fit(FitState):
         Parameters
         ----------
         index : int or iterable of int
-            Number of the spectrum from one, or of several that are added bin by bin.
+            Number of the spectrum from one, or of several with the same bins, of which the mean is shown.
         x : {"keV", "channel"}
             Abscissa.
         area : bool

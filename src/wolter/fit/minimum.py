@@ -12,7 +12,7 @@ from wolter.fit.leven import leven, renormalise
 from wolter.fit.likelihood import Likelihood
 from wolter.fit.optimiser import Descent, Options, descend
 
-__all__ = ["METHODS", "Minimum", "bounds", "find_minimum", "polish", "wrap"]
+__all__ = ["METHODS", "Minimum", "bounds", "find_minimum", "further_starts", "wrap"]
 
 Array = npt.NDArray[np.float64]
 
@@ -147,7 +147,7 @@ def _default(likelihood: Likelihood, start: Array, max_iterations: int | None) -
     messages: list[str] = []
     reason = _stuck(likelihood, first, 0)
     if reason and not first.interrupted:
-        starts = _further_starts(likelihood, start, first.points[0], first.at_bound[0])
+        starts = further_starts(likelihood, start, first.points[0], first.at_bound[0])
         if len(starts):
             more = descend(
                 likelihood.derivatives, starts, lower, upper, period=free.period, factors=free.factors, options=options
@@ -177,7 +177,7 @@ def _default(likelihood: Likelihood, start: Array, max_iterations: int | None) -
     out = Minimum(
         wrapped, float(best.statistic[at]), best.alpha[at], bool(best.converged[at]), iterations, restarts, messages
     )
-    polish(likelihood, out)
+    _polish(likelihood, out)
     if best.interrupted:
         out.converged = False
         messages.append("interrupted; this is the best point so far")
@@ -191,7 +191,7 @@ def _default(likelihood: Likelihood, start: Array, max_iterations: int | None) -
     return out
 
 
-def polish(likelihood: Likelihood, minimum: Minimum) -> None:
+def _polish(likelihood: Likelihood, minimum: Minimum) -> None:
     """Replace the matrix of a minimum by that of observed second derivatives, if that is another one."""
     if any(e.statistic != "chi" for e in likelihood.dataset.spectra):
         now = likelihood.derivatives(minimum.point[None], expected=False)
@@ -213,7 +213,7 @@ def _stuck(likelihood: Likelihood, result: Descent, row: int) -> str:
     return ""
 
 
-def _further_starts(likelihood: Likelihood, start: Array, end: Array, bound: npt.NDArray[np.bool_]) -> Array:
+def further_starts(likelihood: Likelihood, start: Array, end: Array, bound: npt.NDArray[np.bool_]) -> Array:
     """Starting points [n, K] after a descent that got stuck at `end`.
 
     Cyclic parameters are tried at other phases; parameters at a limit go back to where they started, or a little

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class PlotData:
-    """One spectrum, or several added up, ready for a figure; arrays [n] of the plotted bins.
+    """One spectrum, or the mean of several, ready for a figure; arrays [n] of the plotted bins.
 
     Attributes
     ----------
@@ -125,12 +125,12 @@ def make_plot_data(
     area: bool = False,
     rebin: tuple[float, int] | None = None,
 ) -> PlotData:
-    """Plotted form of one spectrum or of several added up bin by bin.
+    """Plotted form of one spectrum or of the mean of several, bin by bin.
 
     Parameters
     ----------
     entries : sequence of FitSpectrum
-        Spectra with the same bins; rates, models and variances are added.
+        Spectra with the same bins; XSPEC plots the mean of their rates.
     models : sequence of array
         Folded model rate of each, counts/s (per unit of AREASCAL).
     x : {"keV", "channel"}
@@ -152,18 +152,17 @@ def make_plot_data(
     if x not in ("keV", "channel"):
         raise FitError(f"unknown abscissa {x!r}", cure="Choose 'keV' or 'channel'.")
     scale = [e.area for e in entries]
-    rate = _total(e.binned.rate * a for e, a in zip(entries, scale, strict=True))
-    net = _total(e.binned.net * a for e, a in zip(entries, scale, strict=True))
-    variance = _total(e.binned.net_variance * a * a for e, a in zip(entries, scale, strict=True))
-    model = _total(m * a for m, a in zip(models, scale, strict=True))
-    time = _total(e.binned.time for e in entries) / len(entries)
+    rate = _mean(e.binned.rate * a for e, a in zip(entries, scale, strict=True))
+    net = _mean(e.binned.net * a for e, a in zip(entries, scale, strict=True))
+    variance = _mean(e.binned.net_variance * a * a for e, a in zip(entries, scale, strict=True)) / len(entries)
+    model = _mean(m * a for m, a in zip(models, scale, strict=True))
+    time = _mean(e.binned.time for e in entries)
     lo, hi = first.plan.bin_lo, first.plan.bin_hi
     width = np.abs(hi - lo)
     position = first.binned.bins.position.astype(float)
     left, right = (lo, hi) if x == "keV" else (position - 0.5, position + 0.5)
     span = width if x == "keV" else np.ones(n)
-    # the mean of the areas, so that a sum of spectra is normalised like the sum of their rates
-    effective = _total(e.plan.effective_area() for e in entries)
+    effective = _mean(e.plan.effective_area() for e in entries)
     has_background = any(e.binned.has_background for e in entries)
     keep = effective > 0 if area else np.ones(n, dtype=bool)
     starts = (
@@ -216,12 +215,9 @@ def make_plot_data(
     )
 
 
-def _total(parts: Any) -> Array:
-    out: Array | None = None
-    for part in parts:
-        out = part if out is None else out + part
-    assert out is not None
-    return out
+def _mean(parts: Iterable[Array]) -> Array:
+    every = list(parts)
+    return sum(every[1:], every[0]) / len(every)
 
 
 def _rebinned(net: Array, variance: Array, rebin: tuple[float, int]) -> npt.NDArray[np.intp]:
