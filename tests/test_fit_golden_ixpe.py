@@ -102,7 +102,7 @@ def test_rates(session, spectra):
     for row, recorded in zip(fit.spectrum_rows, session.step(9)["data"]["spectra"], strict=True):
         assert row.rate == pytest.approx(recorded["rate"][0], rel=1e-6)
         assert row.rate_error == pytest.approx(recorded["rate"][1], rel=1e-6)
-        assert row.bins == recorded["n_noticed"]
+        assert row.noticed_bins == recorded["n_noticed"]
 
 
 def test_leven_ends_in_the_basin_of_xspec(session, spectra):
@@ -381,5 +381,5 @@ def test_record_is_json_ready(spectra):
     )
     assert record["parameters"][0]["lower"] < record["parameters"][0]["value"] < record["parameters"][0]["upper"]
     assert record["parameters"][6]["tied"] == "= p1"
-    assert {"file", "bins", "statistic", "rate"} <= set(record["spectra"][0])
+    assert {"file", "noticed_bins", "statistic", "rate"} <= set(record["spectra"][0])
     assert sum(s["statistic"] for s in record["spectra"]) == pytest.approx(record["statistic"])

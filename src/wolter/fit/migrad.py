@@ -43,7 +43,8 @@ def migrad(likelihood: Likelihood, start: Array, max_iterations: int | None = No
         stuck = " and ".join(free.names[k] for k in np.flatnonzero(bound))
         why = f"{stuck} at a limit" if stuck else "no convergence"
         best.messages.append(
-            f"MIGRAD ended at {first.statistic:.2f} with {why}; restarted {len(starts)} times, best {best.statistic:.2f}"
+            f"MIGRAD ended at {first.statistic:.2f} with {why}; restarted {len(starts)} times, "
+            f"best {best.statistic:.2f}"
         )
     best.point = wrap(likelihood, best.point)
     best.alpha = likelihood.derivatives(best.point[None], expected=False).alpha[0]
