@@ -1,4 +1,4 @@
-"""Region expressions of the XMM SAS kind: ``((X,Y) IN circle(26188,22816,1000)) && !((X,Y) IN box(...))``.
+"""Region expressions of the SAS kind: ``((X,Y) IN circle(26188,22816,1000)) && !((X,Y) IN box(...))``.
 
 Shapes and their arguments follow the SAS package `selectlib`, "Special region filter functions": boxes, rhombi and
 ellipses are given by half widths. ``circle(x, y, r, X, Y)`` with the columns as last arguments is understood too.
