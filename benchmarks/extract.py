@@ -189,9 +189,7 @@ def compare(path: Path, programs: list[str], repeat: int) -> dict[str, dict[str,
         same = np.allclose(one["check"], reference, rtol=1e-9, atol=1e-6)
         ratio = one["warm"] / found["wolter"]["warm"]
         note = "" if same else "   DIFFERENT RESULT"
-        print(
-            f"  {name:10s}{one['process']:8.2f} s{one['warm']:7.2f} s{one['peak']:7.0f} MB{ratio:14.2f} x{note}"
-        )
+        print(f"  {name:10s}{one['process']:8.2f} s{one['warm']:7.2f} s{one['peak']:7.0f} MB{ratio:14.2f} x{note}")
     return found
 
 

@@ -168,16 +168,19 @@ def test_undefined_values_satisfy_nothing(tmp_path):
 
 def test_row_filter_and_ranges_in_the_file_name(path, data):
     t = in_time(data["TIME"])
-    assert EventList.read(f"{path}[EVENTS][PI >= 50 && PI < 200]").count() == (
-        t & (data["PI"] >= 50) & (data["PI"] < 200)
-    ).sum()
+    assert (
+        EventList.read(f"{path}[EVENTS][PI >= 50 && PI < 200]").count()
+        == (t & (data["PI"] >= 50) & (data["PI"] < 200)).sum()
+    )
     pi, x = data["PI"], data["X"]
     want = t & (((pi >= 50) & (pi <= 60)) | ((pi >= 100) & (pi <= 110))) & (x >= 19.5) & (x <= 30.5)
     assert EventList.read(f"{path}[PI=50:60,PI=100:110,X=20:30]").count() == want.sum()
     assert EventList.read(f"{path}[20:30,*:50]").count() == (t & (x >= 19.5) & (x <= 30.5) & (data["Y"] <= 50.5)).sum()
 
 
-@pytest.mark.parametrize(("grade", "wanted"), [("0:4", range(5)), ("0,2:3;12", (0, 2, 3, 12)), (5, (5,)), ([1, 2], (1, 2))])
+@pytest.mark.parametrize(
+    ("grade", "wanted"), [("0:4", range(5)), ("0,2:3;12", (0, 2, 3, 12)), (5, (5,)), ([1, 2], (1, 2))]
+)
 def test_grades(path, data, grade, wanted):
     got = EventList.read(path).select(grade=grade).column("GRADE")
     keep = np.isin(data["GRADE"], list(wanted)) & in_time(data["TIME"])

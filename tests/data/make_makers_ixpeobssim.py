@@ -18,7 +18,7 @@ NUMBERS = ("E_MEAN", "COUNTS", "MU", "W2", "N_EFF", "FRAC_W", "MDP_99", "I", "Q"
 
 def weight(rows):
     """Weights that depend on the row number alone, so that the tests can make the same ones."""
-    return (0.05 + 0.95 * ((np.arange(rows) * 0.6180339887498949) % 1.0)).astype("f4")
+    return 0.05 + 0.95 * ((np.arange(rows) * 0.6180339887498949) % 1.0)
 
 
 def rounded(values):
@@ -36,7 +36,10 @@ def main(folder):
     """Bin, add, subtract; write the JSON beside this script."""
     for du in UNITS:
         events = fits.open(folder / f"toy_point_source_du{du}.fits")
-        events[1].data["W_MOM"][:] = weight(len(events[1].data))
+        # In double precision: with a column of floats numpy.histogram, which ixpeobssim sums with, loses digits.
+        column = fits.Column("W_MOM", "D", array=weight(len(events[1].data)))
+        columns = [column if c.name == "W_MOM" else c for c in events[1].columns]
+        events[1] = fits.BinTableHDU.from_columns(columns, header=events[1].header)
         events.writeto(f"toyw_du{du}.fits", overwrite=True)
     files = [f"toyw_du{du}.fits" for du in UNITS]
     band = ["--emin", "2", "--emax", "8", "--ebins", "3"]
