@@ -1,0 +1,68 @@
+"""Promises about the code itself: the public surface, cheap imports, mission names in their place."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tokenize
+from pathlib import Path
+
+import pytest
+
+import wolter
+
+SOURCE = Path(wolter.__file__).parent
+MISSION_NAMES = re.compile(r"\b(ixpe|nustar|swift|xrism|xmm)\b", re.IGNORECASE)
+PUBLIC = {
+    "ARF", "EventList", "Fit", "GTI", "Grid", "Image", "LightCurve", "Model", "Observation", "RMF", "Settings",
+    "Spectrum", "SpectrumSet", "WolterError", "WolterWarning", "__version__", "annulus", "box", "circle", "ellipse",
+    "extract_spectrum", "extract_stokes", "find_responses", "fits", "light_curve", "parse_regions", "plot",
+    "polarisation_cube", "polygon", "predict_mdp", "read_regions", "report", "simulate_observation", "sky_image",
+}  # fmt: skip
+
+
+def _modules():
+    return sorted(SOURCE.rglob("*.py"))
+
+
+def _python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_public_surface():
+    assert set(wolter.__all__) == PUBLIC
+    for name in wolter.__all__:
+        value = getattr(wolter, name)
+        assert name == "__version__" or (value.__doc__ or "").strip(), f"{name} has no docstring"
+    with pytest.raises(AttributeError, match="no attribute 'powerlaw'"):
+        _ = wolter.powerlaw
+
+
+def test_import_is_cheap():
+    loaded = _python("import sys, wolter; print(*sys.modules)").split()
+    assert not {"numpy", "scipy", "astropy", "matplotlib", "click", "rich"} & set(loaded)
+
+
+def test_matplotlib_is_not_imported_by_the_engine():
+    code = "import sys, wolter.fit, wolter.data, wolter.models, wolter.makers, wolter.observation, wolter.simulate"
+    loaded = _python(code + "; print(*sys.modules)").split()
+    assert not {"matplotlib", "scipy", "astropy"} & set(loaded)
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_module_keeps_the_house_rules(path):
+    relative = path.relative_to(SOURCE)
+    with path.open("rb") as file:
+        tokens = list(tokenize.tokenize(file.readline))
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 620, "a module is one room: split it"
+    assert "import astropy.io" not in text and "from astropy.io" not in text or relative.parts[0] == "compat", (
+        "tables are read by wolter.fits"
+    )
+    if relative.parts[0] in ("missions", "compat", "cli"):
+        return
+    for token in tokens:
+        if token.type in (tokenize.NAME, tokenize.STRING, tokenize.COMMENT):
+            found = MISSION_NAMES.search(token.string)
+            assert not found, f"line {token.start[0]} names {found and found.group()}: knowledge in the wrong room"
