@@ -40,6 +40,7 @@ PIXEL_DEG = 2.6 / 3600.0
 PLATE = 600  # pixels
 REFERENCE_PIXEL = 300.5
 FIELD_ARCMIN = 12.9
+HALF_FIELD = FIELD_ARCMIN / 2.0 / 60.0 / PIXEL_DEG  # pixels
 # King profile with a half-power diameter of 27 arcsec and about 93 % inside 60 arcsec.
 PSF_CORE_ARCSEC, PSF_SLOPE = 11.5, 1.8
 DEAD_TIME = 1.1e-3  # s
@@ -160,14 +161,14 @@ def _detector_events(
         "phi": np.concatenate([phi, background["phi"]]),
         "_source": np.concatenate([np.ones(number, bool), np.zeros(len(background["PI"]), bool)]),
     }
+    inside = np.maximum(np.abs(columns["X"] - REFERENCE_PIXEL), np.abs(columns["Y"] - REFERENCE_PIXEL)) < HALF_FIELD
     order = rng.permutation(len(columns["PI"]))
+    order = order[inside[order]]  # what falls beside the detector is not seen and causes no dead time
     time = times_in_gti(gti, len(order), rng)
     dead_time = DEAD_TIME if scene.dead_time is None else scene.dead_time
     recorded = live_events(time, dead_time)
-    inside = (np.abs(columns["X"] - REFERENCE_PIXEL) < PLATE / 2) & (np.abs(columns["Y"] - REFERENCE_PIXEL) < PLATE / 2)
-    keep = recorded & inside[order]
-    out = {name: values[order][keep] for name, values in columns.items()}
-    out["TIME"] = time[keep]
+    out = {name: values[order][recorded] for name, values in columns.items()}
+    out["TIME"] = time[recorded]
     phi = out.pop("phi")
     out["Q"], out["U"] = 2.0 * np.cos(2.0 * phi), 2.0 * np.sin(2.0 * phi)
     return out, gti.exposure - dead_time * float(recorded.sum())
@@ -184,13 +185,12 @@ def _background(scene: Scene, exposure: float, weighted: bool, rng: np.random.Ge
     mean = rate * FIELD_ARCMIN**2 * exposure * shape / shape[band].sum()
     channel = np.repeat(np.arange(25, len(nominal.CHANNEL_EDGES) - 1), rng.poisson(mean))
     number = len(channel)
-    half = FIELD_ARCMIN / 2.0 / 60.0 / PIXEL_DEG
     shape_w = nominal.WEIGHT_SHAPE
     return {
         "PI": channel,
         "W_MOM": rng.beta(shape_w, shape_w, number) if weighted else np.ones(number),
-        "X": REFERENCE_PIXEL + rng.uniform(-half, half, number),
-        "Y": REFERENCE_PIXEL + rng.uniform(-half, half, number),
+        "X": REFERENCE_PIXEL + rng.uniform(-HALF_FIELD, HALF_FIELD, number),
+        "Y": REFERENCE_PIXEL + rng.uniform(-HALF_FIELD, HALF_FIELD, number),
         "phi": rng.uniform(-np.pi, np.pi, number),
     }
 
