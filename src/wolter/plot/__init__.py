@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from wolter.plot._style import save
+from wolter.plot._style import render, save
 from wolter.plot.contours import contour
 from wolter.plot.light_curves import light_curve
 from wolter.plot.polarisations import polarisation
@@ -19,7 +19,7 @@ from wolter.plot.skies import image
 from wolter.plot.spectra import spectrum
 from wolter.plot.stokes import stokes_plane
 
-__all__ = ["FIGURES", "contour", "image", "light_curve", "polarisation", "save", "spectrum", "stokes_plane"]
+__all__ = ["FIGURES", "contour", "image", "light_curve", "polarisation", "render", "save", "spectrum", "stokes_plane"]
 
 FIGURES: dict[str, Callable[..., Any]] = {
     "spectrum": spectrum,

@@ -74,7 +74,7 @@ def polarisation(
     lower.set_ylabel("Polarisation degree (%)")
     lower.set_xlabel("Energy (keV)")
     # A faint bin may have an error of hundreds of per cent, which is no reason to squeeze the others.
-    lower.set_ylim(0.0, min(lower.get_ylim()[1], 130.0))
+    lower.set_ylim(0.0, min(1.05 * lower.get_ylim()[1], 130.0))
     for axes in (upper, lower):
         style(axes)
     upper.tick_params(labelbottom=False)
