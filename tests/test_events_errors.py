@@ -58,7 +58,7 @@ def test_truncated_table(path, tmp_path):
     size = os.path.getsize(path)
     cut = tmp_path / "cut.fits"
     cut.write_bytes(path.read_bytes()[: size // 2])
-    with pytest.raises(FitsError, match="truncated|ends") as caught:
+    with pytest.raises(FitsError, match=r"truncated|ends") as caught:
         extract_stokes(EventList.read(cut)).write(tmp_path / "out_.pha")
     assert "cut.fits" in str(caught.value)
     assert untouched(tmp_path, "evt.fits", "cut.fits")
@@ -76,7 +76,7 @@ def test_corrupted_gzip(path, tmp_path):
     packed = bytearray(gzip.compress(path.read_bytes()))
     packed[len(packed) // 2 : len(packed) // 2 + 40] = b"\xff" * 40
     (tmp_path / "bad.fits.gz").write_bytes(packed)
-    with pytest.raises(FitsError, match="damaged|truncated"):
+    with pytest.raises(FitsError, match=r"damaged|truncated"):
         extract_spectrum(EventList.read(tmp_path / "bad.fits.gz")).write(tmp_path / "out.pha")
     assert untouched(tmp_path, "evt.fits", "bad.fits.gz")
 

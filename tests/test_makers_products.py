@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 
 import astropy.units as u
 import numpy as np
@@ -34,7 +35,7 @@ def test_light_curve(events, data):
     curve = light_curve(events, 30 * u.s)
     edges = 1000 + 30.0 * np.arange(35)
     counts = np.histogram(data["TIME"][in_time(data["TIME"])], edges)[0]
-    live = np.array([exposure(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)])
+    live = np.array([exposure(a, b) for a, b in itertools.pairwise(edges)])
     keep = live > 0
     assert np.allclose(curve.met, 0.5 * (edges[:-1] + edges[1:])[keep], rtol=1e-15)
     assert np.allclose(curve.rate, counts[keep] / live[keep], rtol=1e-12)

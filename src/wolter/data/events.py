@@ -21,7 +21,7 @@ from wolter.mission import EnergyScale, Mission
 from wolter.sky import RegionSet, TanWCS, as_region
 from wolter.units import to_range_kev
 
-__all__ = ["ROW", "EventList"]
+__all__ = ["ROW", "EventList", "grouped_ranges"]
 
 # Survivors of a compressed file wait for its GTI, which follows the events; beyond this much memory the file is
 # inflated a second time instead.

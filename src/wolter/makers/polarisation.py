@@ -389,6 +389,18 @@ def response_curve(source: Any, name: str) -> Curve:
     )
 
 
+def _values(curve: Curve, what: str, energy: Floats, needed: NDArray[np.bool_]) -> Floats:
+    """A response curve at some energies, checked where it is needed."""
+    values = np.asarray(curve(energy), dtype=float) * np.ones(len(energy))
+    bad = ~(np.isfinite(values) & (values > 0)) & needed
+    if bad.any():
+        raise DataError(
+            f"the {what} is not known at {energy[bad][0]:.3f} keV, inside the energy bins asked for",
+            cure="Choose energies inside the range of the response.",
+        )
+    return values
+
+
 def cube_from_sums(
     sums: StokesSums,
     channel_energy: Floats,
@@ -422,24 +434,18 @@ def cube_from_sums(
     index = np.searchsorted(edges, channel_energy, side="left") - 1
     used = (index >= 0) & (index < len(edges) - 1)
     energy = channel_energy[used]
-    mu = np.asarray(modulation(energy), dtype=float) * np.ones(len(energy))
-    area = np.ones(len(energy)) if acceptance is None else np.asarray(acceptance(energy), dtype=float)
-    for what, values in (("modulation factor", mu), ("acceptance", area)):
-        bad = ~(np.isfinite(values) & (values > 0)) & (sums.n[used] > 0)
-        if bad.any():
-            raise DataError(
-                f"the {what} is not known at {energy[bad][0]:.3f} keV, inside the energy bins asked for",
-                cure="Choose energies inside the range of the response.",
-            )
+    filled = sums.n[used] > 0
+    mu = _values(modulation, "modulation factor", energy, filled)
+    area = np.ones(len(energy)) if acceptance is None else _values(acceptance, "acceptance", energy, filled)
     with np.errstate(divide="ignore", invalid="ignore"):
-        a = np.where(sums.n[used] > 0, 1 / area, 0.0)
-        per_mu = np.where(sums.n[used] > 0, a / mu, 0.0)
+        a = np.where(filled, 1 / area, 0.0)
+        per_mu = np.where(filled, a / mu, 0.0)
     size = len(edges) - 1
 
     def total(values: Floats) -> Floats:
         return np.bincount(index[used], weights=values, minlength=size).astype(np.float64)
 
-    w = np.where(sums.n[used] > 0, sums.w[used] * a, 0.0)
+    w = np.where(filled, sums.w[used] * a, 0.0)
     i = total(w)
     with np.errstate(divide="ignore", invalid="ignore"):
         mu_mean = total(np.where(w != 0, w * mu, 0.0)) / i

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from wolter import fits
-from wolter.data.events import ROW, EventList
-from wolter.errors import DataError, FitsError, ParameterError, WolterError
+from wolter.data.events import ROW, EventList, grouped_ranges
+from wolter.errors import DataError, FitsError, ParameterError
 from wolter.gti import GTI
 from wolter.makers.event_file import event_hdus
 from wolter.makers.image import ImageAccumulator, ImageGrid
@@ -102,16 +102,17 @@ def _open(p: Mapping[str, Any]) -> tuple[EventList, tuple[int, int] | None]:
         events = events.with_timepixr(p["tpixrpar"])
     x, y = _column(events, p["xcolf"], "xcolf"), _column(events, p["ycolf"], "ycolf")
     channels = None
-    for column, ranges in products.ranges_by_column(name.extractor_ranges, x, y):
+    for column, ranges in grouped_ranges(name.extractor_ranges, x, y):
         if column.upper() == p["ecol"].upper():
-            if len(ranges) > 1:
+            first, *more = ranges
+            if more:
                 raise TaskError(
                     f"{len(ranges)} ranges of the energy column {column} are given, one is allowed",
                     returncode=101,
                     file=name.path,
                     cure="Give one range.",
                 )
-            channels = products.channel_limits(ranges[0], events.channels_of(column))
+            channels = products.channel_limits(first, events.channels_of(column))
         events = events.select_ranges(column, ranges)
     return events, channels
 
@@ -217,15 +218,10 @@ def extract(p: Mapping[str, Any], result: TaskResult) -> None:
     _check(p)
     if p["exitnow"]:
         return
-    try:
-        plain, channels = _open(p)
-        events = _select(plain, p)
-        run = products.Run(events, p, channels, _accumulators(events, plain, p, channels))
-        number = run_pass(events, list(run.accumulators.values()) or [_Rows()])
-    except (TaskError, ParameterError):
-        raise
-    except WolterError:
-        raise
+    plain, channels = _open(p)
+    events = _select(plain, p)
+    run = products.Run(events, p, channels, _accumulators(events, plain, p, channels))
+    number = run_pass(events, list(run.accumulators.values()) or [_Rows()])
     if number == 0:
         raise DataError(
             "no event passes the selection",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
@@ -31,18 +31,9 @@ __all__ = [
     "grades",
     "image_grid",
     "plane",
-    "ranges_by_column",
 ]
 
 _STOKES = ("Ixx", "xQx", "xxU")
-
-
-def ranges_by_column(ranges: Iterable[fits.Range], x: str, y: str) -> Iterator[tuple[str, list[tuple[float, float]]]]:
-    """Ranges of the file name by column; unnamed ones are x and y, whose limits widen by half a pixel."""
-    from wolter.data._event_scan import grouped_ranges
-
-    for column, pairs in grouped_ranges(ranges, x, y):
-        yield column, list(pairs)
 
 
 def channel_limits(limits: tuple[float, float], legal: tuple[int, int]) -> tuple[int, int]:
