@@ -59,7 +59,7 @@ class ApecOptions:
         Abundance of the elements that a component has no parameter for (APEC_TRACE_ABUND): a number, or the symbol
         of an element whose abundance they share.
     log_interpolation : bool
-        Interpolate between tabulated temperatures in their logarithm (APECLOGINTERP).
+        Interpolate between tabulated temperatures in their logarithm (APECLOGTINTERP).
 
     Raises
     ------
@@ -103,7 +103,7 @@ class ApecOptions:
             "APECTHERMAL": "thermal",
             "APECBROADPSEUDO": "broaden_pseudo",
             "APECNOLINES": "no_lines",
-            "APECLOGINTERP": "log_interpolation",
+            "APECLOGTINTERP": "log_interpolation",
         }
         values: dict[str, object] = {}
         for key, given in strings.items():

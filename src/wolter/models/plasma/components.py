@@ -65,6 +65,7 @@ def _groups(table: str | AbundanceTable, sets: tuple[tuple[str, ...], ...]) -> G
 _LIGHT = ("H", "He")
 _TRACE = tuple(e for e in ELEMENTS if e not in ("H", *VARIABLE))
 _SCALED = (_LIGHT, METALS, _TRACE)  # apec: hydrogen and helium, metals, the rest
+_SCALED_HELIUM = (("H",), VARIABLE, _TRACE)  # btapec: in XSPEC Abundanc scales helium, too
 _ALL_SCALED = (_LIGHT, tuple(e for e in ELEMENTS if e not in _LIGHT))  # nlapec: the rest are metals, too
 _SEPARATE = (("H",), *((e,) for e in VARIABLE), _TRACE)
 _EVERY = tuple((e,) for e in ELEMENTS)
@@ -208,11 +209,11 @@ def tapec(edges: Array, pars: Array, ctx: Context) -> Array:
 
 @component("btapec", "add", (_KT, _KTI, _ABUNDANCE, _REDSHIFT, _VELOCITY), depends=_DEPENDS)
 def btapec(edges: Array, pars: Array, ctx: Context) -> Array:
-    """tapec with lines broadened thermally and by a velocity"""
+    """tapec with lines broadened thermally and by a velocity; Abundanc scales helium, too, as in XSPEC"""
     return _emission(
         edges,
         ctx,
-        _SCALED,
+        _SCALED_HELIUM,
         _scaled(pars, pars[:, 2], ctx),
         pars[:, 0],
         pars[:, 3],

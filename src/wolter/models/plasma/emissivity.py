@@ -94,7 +94,7 @@ class AtomDB:
         kt : array [B]
             keV; outside the table its end is used, as in XSPEC.
         logarithmic : bool
-            Interpolate in the logarithm of the temperature (XSPEC's APECLOGINTERP) instead of linearly.
+            Interpolate in the logarithm of the temperature (XSPEC's APECLOGTINTERP) instead of linearly.
 
         Returns
         -------
