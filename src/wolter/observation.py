@@ -232,13 +232,23 @@ class Observation:
         }
 
     def light_curve(
-        self, binsize: Any, source: RegionSet | None = None, *, detectors: Sequence[str] | None = None, **selection: Any
+        self,
+        binsize: Any,
+        source: RegionSet | None = None,
+        *,
+        min_fraction: float = 0.1,
+        detectors: Sequence[str] | None = None,
+        **selection: Any,
     ) -> dict[str, LightCurve]:
-        """Light curve of each detector; see `wolter.makers.light_curve`."""
+        """Light curve of each detector; see `wolter.makers.light_curve`.
+
+        Bins with less than a tenth of good time are left out unless `min_fraction` says otherwise: their rates are
+        all error bar.
+        """
         from wolter.makers import light_curve
 
         return {
-            name: light_curve(events.select(region=source, **selection), binsize)
+            name: light_curve(events.select(region=source, **selection), binsize, min_fraction=min_fraction)
             for name, events in self._chosen(detectors).items()
         }
 
