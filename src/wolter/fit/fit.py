@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wolter.errors import FitError, ParameterError
+from wolter.fit._blas import single_thread
 from wolter.fit.covariance import covariance_of
 from wolter.fit.errors import Search, search_intervals
 from wolter.fit.leven import renormalise
@@ -123,13 +124,14 @@ class Fit(FitState):
         self.check()
         likelihood = self.likelihood
         likelihood.n_calls = 0
-        minimum = find_minimum(
-            likelihood,
-            method=method,
-            max_iterations=max_iterations,
-            critical_delta=critical_delta,
-            renorm=renorm,
-        )
+        with single_thread():
+            minimum = find_minimum(
+                likelihood,
+                method=method,
+                max_iterations=max_iterations,
+                critical_delta=critical_delta,
+                renorm=renorm,
+            )
         self._method = method
         return self._adopt(minimum)
 
@@ -204,12 +206,13 @@ class Fit(FitState):
             raise FitError("errors need a fit, and the parameters were changed since", cure="Call run() first.")
         stay = self._method == "leven" if local is None else local
         wanted = [p for p in dict.fromkeys(positions) if p in self.table.free.positions]
-        search = self._search(wanted, rise, stay)
         found = False
-        while search.better is not None:
-            found = True
-            self._move_to(search.better[1])
+        with single_thread():
             search = self._search(wanted, rise, stay)
+            while search.better is not None:
+                found = True
+                self._move_to(search.better[1])
+                search = self._search(wanted, rise, stay)
         high = self._reduced_too_high()
         for i, position in enumerate(wanted):
             flags = search.codes[i] if search.codes else [False] * 9
@@ -320,16 +323,17 @@ class Fit(FitState):
             values[k] = axis
             units.append(parameter.unit)
         stay = self._method == "leven" if local is None else local
-        return compute_grid(
-            self.likelihood,
-            free.start,
-            self.statistic,
-            self.covariance,
-            values,
-            units,
-            local=stay,
-            progress=progress,
-        )
+        with single_thread():
+            return compute_grid(
+                self.likelihood,
+                free.start,
+                self.statistic,
+                self.covariance,
+                values,
+                units,
+                local=stay,
+                progress=progress,
+            )
 
     def adopt(self, grid: Any) -> FitResult:
         """Fit again from the best point of a grid."""

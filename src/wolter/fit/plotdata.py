@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,7 +110,8 @@ def rebin_edges(value: Array, variance: Array, min_sigma: float, max_bins: int) 
         total += value[i]
         noise += variance[i]
         count += 1
-        enough = total > 0 and total * total >= min_sigma * min_sigma * noise
+        # nine counts are three sigma exactly: rounding must not ask for a tenth
+        enough = total > 0 and total * total >= min_sigma * min_sigma * noise * (1.0 - 1e-9)
         if enough or count >= max_bins:
             total = noise = 0.0
             count = 0
@@ -145,66 +146,40 @@ def make_plot_data(
     FitError
         If bins differ, or for an unknown abscissa.
     """
+    _check(entries, x)
     first = entries[0]
-    n = len(first.binned.rate)
-    if any(len(e.binned.rate) != n or not np.allclose(e.plan.bin_lo, first.plan.bin_lo) for e in entries):
-        raise FitError("spectra with different bins cannot be added in a plot", cure="Plot them one by one.")
-    if x not in ("keV", "channel"):
-        raise FitError(f"unknown abscissa {x!r}", cure="Choose 'keV' or 'channel'.")
-    scale = [e.area for e in entries]
-    rate = _mean(e.binned.rate * a for e, a in zip(entries, scale, strict=True))
-    net = _mean(e.binned.net * a for e, a in zip(entries, scale, strict=True))
-    variance = _mean(e.binned.net_variance * a * a for e, a in zip(entries, scale, strict=True)) / len(entries)
-    model = _mean(m * a for m, a in zip(models, scale, strict=True))
-    time = _mean(e.binned.time for e in entries)
+    rates = _Rates.of(entries, models)
     lo, hi = first.plan.bin_lo, first.plan.bin_hi
-    width = np.abs(hi - lo)
     position = first.binned.bins.position.astype(float)
     left, right = (lo, hi) if x == "keV" else (position - 0.5, position + 0.5)
-    span = width if x == "keV" else np.ones(n)
-    effective = _mean(e.plan.effective_area() for e in entries)
-    has_background = any(e.binned.has_background for e in entries)
-    keep = effective > 0 if area else np.ones(n, dtype=bool)
-    starts = (
-        np.flatnonzero(keep) if rebin is None else np.flatnonzero(keep)[_rebinned(net[keep], variance[keep], rebin)]
-    )
-    members = np.flatnonzero(keep)
-    cuts = np.searchsorted(members, starts)
-    ends = members[np.append(cuts[1:] - 1, len(members) - 1)]
+    span = np.abs(right - left)
+    keep = np.flatnonzero(rates.area > 0) if area else np.arange(len(lo))
+    weight = np.ones(len(lo))
+    if area:
+        weight[keep] = 1.0 / rates.area[keep]  # channels are divided one by one, then averaged
+    cuts = np.arange(len(keep))
+    if rebin is not None:
+        cuts = rebin_edges(
+            (rates.net * weight)[keep], (rates.variance * weight**2)[keep], float(rebin[0]), int(rebin[1])
+        )
 
     def summed(values: Array) -> Array:
-        return np.add.reduceat(values[members], cuts)
+        return np.add.reduceat(values[keep], cuts)
 
+    starts, ends = keep[cuts], keep[np.append(cuts[1:] - 1, len(keep) - 1)]
     divisor = summed(span)
-    if area:
-        # the channels of a plotted bin are averaged after the division
-        weight = np.where(effective > 0, 1.0 / np.where(effective > 0, effective, 1.0), 0.0)
-    else:
-        weight = np.ones(n)
-    y = summed(net * weight) / divisor
-    error = np.sqrt(summed(variance * weight**2)) / divisor
-    folded = summed(model * weight) / divisor
-    poisson = first.statistic != "chi"
-    net_sum, model_sum, variance_sum = summed(net), summed(model), summed(variance)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if poisson:
-            counts = summed(model * time)
-            residual = (summed(net * time) - counts) / np.sqrt(counts)
-        else:
-            residual = (net_sum - model_sum) / np.sqrt(variance_sum)
-    background = summed((rate - net) * weight) / divisor if has_background else None
-    edges_lo, edges_hi = left[starts], right[ends]
+    background = summed((rates.total - rates.net) * weight) / divisor if rates.has_background else None
     return PlotData(
-        x=0.5 * (edges_lo + edges_hi),
-        xerr=0.5 * np.abs(edges_hi - edges_lo),
-        y=y,
-        yerr=error,
-        model=folded,
+        x=0.5 * (left[starts] + right[ends]),
+        xerr=0.5 * np.abs(right[ends] - left[starts]),
+        y=summed(rates.net * weight) / divisor,
+        yerr=np.sqrt(summed(rates.variance * weight**2)) / divisor,
+        model=summed(rates.model * weight) / divisor,
         background=background,
-        residual=residual,
+        residual=rates.residual(summed, poisson=first.statistic != "chi"),
         e_lo=np.minimum(lo[starts], lo[ends]),
         e_hi=np.maximum(hi[starts], hi[ends]),
-        area=summed(effective * span) / divisor,
+        area=summed(rates.area * span) / divisor,
         unit=("counts/cm2/s/" if area else "counts/s/") + ("keV" if x == "keV" else "channel"),
         x_unit=x,
         area_normalised=area,
@@ -215,10 +190,48 @@ def make_plot_data(
     )
 
 
+def _check(entries: Sequence[FitSpectrum], x: str) -> None:
+    bottom = entries[0].plan.bin_lo
+    if any(len(e.plan.bin_lo) != len(bottom) or not np.allclose(e.plan.bin_lo, bottom) for e in entries):
+        raise FitError("spectra with different bins cannot be put together in a plot", cure="Plot them one by one.")
+    if x not in ("keV", "channel"):
+        raise FitError(f"unknown abscissa {x!r}", cure="Choose 'keV' or 'channel'.")
+
+
+@dataclass(frozen=True, eq=False)
+class _Rates:
+    """Means over the spectra of a plot: counts/s per bin, their variance, area in cm², exposure in s."""
+
+    total: Array
+    net: Array
+    variance: Array
+    model: Array
+    time: Array
+    area: Array
+    has_background: bool
+
+    @classmethod
+    def of(cls, entries: Sequence[FitSpectrum], models: Sequence[Array]) -> _Rates:
+        pairs = list(zip(entries, models, strict=True))
+        return cls(
+            total=_mean(e.binned.rate * e.area for e, _ in pairs),
+            net=_mean(e.binned.net * e.area for e, _ in pairs),
+            variance=_mean(e.binned.net_variance * e.area**2 for e, _ in pairs) / len(pairs),
+            model=_mean(m * e.area for e, m in pairs),
+            time=_mean(e.binned.time for e, _ in pairs),
+            area=_mean(e.plan.effective_area() for e, _ in pairs),
+            has_background=any(e.binned.has_background for e, _ in pairs),
+        )
+
+    def residual(self, summed: Callable[[Array], Array], *, poisson: bool) -> Array:
+        """Deviation in sigma: of the data for chi, of the model's counts for Poisson statistics."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if poisson:
+                expected = summed(self.model * self.time)
+                return (summed(self.net * self.time) - expected) / np.sqrt(expected)
+            return summed(self.net - self.model) / np.sqrt(summed(self.variance))
+
+
 def _mean(parts: Iterable[Array]) -> Array:
     every = list(parts)
     return sum(every[1:], every[0]) / len(every)
-
-
-def _rebinned(net: Array, variance: Array, rebin: tuple[float, int]) -> npt.NDArray[np.intp]:
-    return rebin_edges(net, variance, float(rebin[0]), int(rebin[1]))
