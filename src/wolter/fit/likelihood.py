@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wolter.errors import FitError
-from wolter.fit.dataset import Dataset, EnergyGrid, FoldJob
+from wolter.fit.dataset import Dataset, EnergyGrid, FoldJob, StatisticBlock
 from wolter.fit.table import FreeParameters
 from wolter.models.compiled import CompiledModel, Layout
 from wolter.models.definitions import Context
@@ -180,7 +180,15 @@ class Likelihood:
                 take.append(k + 1 + size)
             rows = rows[:, np.concatenate(take)]
         shapes = piece.model.shape(piece.term, rows, piece.layouts[scheme])
-        return [array for variant, job in piece.jobs for array in job.fold(shapes[variant])]
+        return [array for variant, job in piece.jobs for array in job.fold(self._lit(shapes[variant]))]
+
+    def _lit(self, shape: Array) -> Array:
+        """Shapes [B or 1, U, n] as the responses see them; rows of a batch with areas of their own differ here."""
+        return shape
+
+    def _blocks(self, place: slice) -> list[StatisticBlock]:
+        """Statistics for some points of a batch; rows of a batch with data of their own differ here."""
+        return self.dataset.blocks
 
     def _scales(self, piece: _Piece, full: Array) -> Array:
         """Scale factors [C, groups, B, R]."""
@@ -228,7 +236,7 @@ class Likelihood:
         model = self.model(points)
         out = np.empty_like(model)
         with np.errstate(all="ignore"):
-            for block in self.dataset.blocks:
+            for block in self._blocks(slice(0, len(points))):
                 out[:, block.bins] = block.statistic.value(model[:, block.bins])
         return out
 
@@ -347,7 +355,7 @@ class Likelihood:
         total = np.zeros(batch)
         beta = np.zeros((batch, count))
         alpha = np.zeros((batch, count, count))
-        for block in self.dataset.blocks:
+        for block in self._blocks(place):
             value, slope, curvature = block.statistic.derivatives(jacobian[:, 0, block.bins], expected=expected)
             own = jacobian[:, 1:, block.bins]
             total += value.sum(axis=1)

@@ -124,11 +124,12 @@ def damped_step(
 
 
 def descend(
-    evaluate: Callable[[Array], Derivatives],
+    evaluate: Callable[..., Derivatives],
     start: Array,
     lower: Array,
     upper: Array,
     *,
+    by_row: bool = False,
     fixed: Mask | None = None,
     period: Array | None = None,
     factors: Sequence[int] = (),
@@ -140,11 +141,13 @@ def descend(
     Parameters
     ----------
     evaluate : callable
-        Statistic and derivatives at points [b, K].
+        Statistic and derivatives at points [b, K]; with `by_row` it is also given the rows [b] they belong to.
     start : array [B, K]
         Starting points; moved inside the bounds.
     lower, upper : array [K]
         Bounds; infinite where there are none.
+    by_row : bool
+        Every row of the batch has a statistic of its own (other data).
     fixed : bool array [B, K], optional
         Parameters that are held.
     period : array [K], optional
@@ -166,7 +169,9 @@ def descend(
     points = np.clip(start, lower, upper) if fixed is None else np.where(fixed, start, np.clip(start, lower, upper))
     hold = np.zeros(points.shape, dtype=bool) if fixed is None else fixed
     longest = np.full(points.shape[1], np.inf) if period is None else 0.25 * period
-    now = before if before is not None else evaluate(points)
+    call: Callable[[Array, npt.NDArray[np.intp]], Derivatives]
+    call = evaluate if by_row else lambda where, rows: evaluate(where)
+    now = before if before is not None else call(points, np.arange(len(points)))
     state = Descent(
         points=points,
         statistic=now.statistic.copy(),
@@ -182,7 +187,7 @@ def descend(
         for _ in range(opts.max_iterations):
             if not alive.size:
                 break
-            alive = _round(evaluate, state, alive, damping, hold, lower, upper, longest, list(factors), opts)
+            alive = _round(call, state, alive, damping, hold, lower, upper, longest, list(factors), opts)
             state.iterations += 1
     except KeyboardInterrupt:
         state.interrupted = True
@@ -198,7 +203,7 @@ def _multiplied(values: Array, steps: Array, lower: Array, upper: Array) -> Arra
 
 
 def _round(
-    evaluate: Callable[[Array], Derivatives],
+    evaluate: Callable[[Array, npt.NDArray[np.intp]], Derivatives],
     state: Descent,
     alive: npt.NDArray[np.intp],
     damping: Array,
@@ -234,7 +239,7 @@ def _round(
     trial = here + step
     if factors:
         trial[:, factors] = _multiplied(here[:, factors], step[:, factors], lower[factors], upper[factors])
-    new = evaluate(trial)
+    new = evaluate(trial, alive)
     expected = np.einsum("bk,bk->b", 2.0 * beta - np.matmul(alpha, step[:, :, None])[:, :, 0], step)
     gain = state.statistic[alive] - new.statistic
     with np.errstate(divide="ignore", invalid="ignore"):
