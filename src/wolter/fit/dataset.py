@@ -154,6 +154,8 @@ class Dataset:
         For all spectra, or one each.
     weight : str
         Weighting of chi.
+    cache : dict, optional
+        Folding plans made before, to be shared by several datasets.
 
     Raises
     ------
@@ -172,6 +174,7 @@ class Dataset:
         *,
         statistic: str | Sequence[str] = "chi",
         weight: str = "standard",
+        cache: PlanCache | None = None,
     ) -> None:
         self.source = spectra if isinstance(spectra, SpectrumSet) else SpectrumSet(list(spectra))
         names = [statistic] * len(self.source) if isinstance(statistic, str) else list(statistic)
@@ -181,7 +184,7 @@ class Dataset:
         self.weight = weight
         self.n_groups = max(self.source.groups)
         self.spectra: list[FitSpectrum] = []
-        cache: PlanCache = {}
+        cache = {} if cache is None else cache
         first = 0
         for index, spectrum in enumerate(self.source):
             entry = self._prepare(index, spectrum, names[index], first, cache)
