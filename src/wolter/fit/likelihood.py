@@ -21,7 +21,7 @@ from wolter.models.compiled import CompiledModel, Layout
 from wolter.models.definitions import Context
 from wolter.models.grammar import Node
 
-__all__ = ["Derivatives", "Likelihood", "ModelSet"]
+__all__ = ["Derivatives", "Likelihood", "ModelSet", "memory_parts"]
 
 Array = npt.NDArray[np.float64]
 _FORWARD = 1e-4  # relative step of the forward difference
@@ -267,7 +267,7 @@ class Likelihood:
         out = Derivatives(np.empty(count), np.zeros((count, size)), np.zeros((count, size, size)))
         kept = np.arange(size) if active is None else np.asarray(active, dtype=np.intp)
         shapes = max((1 + 2 * len(p.moving) for p in self.pieces), default=1)
-        for part in _parts(count, shapes * self._columns, _MEMORY):
+        for part in memory_parts(count, shapes * self._columns):
             self._differentiate(points[part], part, out, kept, scheme, expected)
         return out
 
@@ -384,6 +384,11 @@ class Likelihood:
     def _worst(self, point: Array) -> str:
         names = ", ".join(f"{n}={v:g}" for n, v in zip(self.free.names, point, strict=True))
         return f"{names}."
+
+
+def memory_parts(count: int, elements: int) -> list[slice]:
+    """Slices of a batch whose folded shapes, so many elements per row, stay within the memory allowed for them."""
+    return _parts(count, elements, _MEMORY)
 
 
 def _parts(count: int, elements: int, limit: int) -> list[slice]:
