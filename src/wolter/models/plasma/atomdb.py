@@ -76,13 +76,13 @@ def find_atomdb(name: str | PathLike[str]) -> AtomDBFiles:
         When they are not there, or a folder holds several versions; says what to do.
     """
     text = str(name).strip()
+    if not text:
+        raise ModelError("the AtomDB version is empty", cure="Give a version or a folder, Settings(atomdb='3.0.9').")
     path = Path(text).expanduser()
     if path.is_dir():
         return _in_folder(path)
     if "/" in text or "\\" in text:
         return _with_root(path)
-    if not text:
-        raise ModelError("the AtomDB version is empty", cure="Give a version or a folder, Settings(atomdb='3.0.9').")
     folder = cache_folder() / text
     if folder.is_dir():
         return _in_folder(folder)

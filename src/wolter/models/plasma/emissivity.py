@@ -125,9 +125,11 @@ def open_atomdb(name: str) -> AtomDB:
 
 @lru_cache(maxsize=4)
 def _open(files: AtomDBFiles) -> AtomDB:
+    from zipfile import BadZipFile
+
     compact = _compact_path(files)
     if compact is not None and compact.is_file():
-        with suppress(OSError, ValueError, KeyError):  # a damaged copy is made again
+        with suppress(OSError, ValueError, KeyError, BadZipFile):  # a damaged copy is made again
             return _from_compact(compact)
     arrays = _read(files)
     if compact is not None:

@@ -153,7 +153,9 @@ def _gather_curves(tables: list[Array], groups: Groups) -> list[_Curve | None]:
         if not part:
             curves.append(None)
             continue
-        union = np.unique(np.concatenate([energy for _, energy, _ in part]))
+        # A continuum that begins or ends within the range of another jumps to zero there.
+        ends = np.array([(np.nextafter(e[0], 0.0), np.nextafter(e[-1], np.inf)) for _, e, _ in part]).ravel()
+        union = np.unique(np.concatenate([ends, *(energy for _, energy, _ in part)]))
         total = np.zeros(len(union))
         for weight, energy, density in part:
             total += weight * np.interp(union, energy, density, left=0.0, right=0.0)
