@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -87,24 +87,6 @@ def _take_bins(data: BinData, rows: Rows | slice) -> BinData:
     return BinData(**{f.name: getattr(data, f.name)[rows] for f in fields(BinData)})
 
 
-class _RowParameters(FreeParameters):
-    """Free parameters whose fixed companions differ from row to row: `base` is [B, N]."""
-
-    def expand(self, values: Array) -> Array:
-        """Values of all parameters [B * R, N] from those of the free ones [B * R, K], R rows for each source."""
-        out = np.repeat(self.base, len(values) // len(self.base), axis=0)
-        if self._targets.size:
-            out[:, self._targets] = values[:, self._sources]
-        for j, tie in self._system.expressions:
-            assert tie.function is not None
-            with np.errstate(all="ignore"):
-                out[:, j] = tie.function(*(out[:, self.root[s]] for s in tie.sources))
-        if self._system.expressions:
-            for j, r in self._system.copies:
-                out[:, j] = out[:, r]
-        return out
-
-
 class RowLikelihood(Likelihood):
     """Statistic of many sources, each with its own data, as a function of the free parameters.
 
@@ -121,17 +103,13 @@ class RowLikelihood(Likelihood):
     def __init__(self, models: ModelSet, free: FreeParameters, data: RowData) -> None:
         super().__init__(models, free)
         self.data = data
-        self._row_free(data)
-
-    def _row_free(self, data: RowData) -> None:
-        values = {f.name: getattr(self.free, f.name) for f in fields(FreeParameters)}
-        self.free = _RowParameters(**values | {"base": data.base})
+        self.free = replace(free, base=data.base)
 
     def of(self, rows: Rows) -> RowLikelihood:
         """The likelihood of some of the sources, in that order; sources may come more than once."""
         out = copy.copy(self)
         out.data = self.data.take(rows)
-        out._row_free(out.data)
+        out.free = replace(self.free, base=out.data.base)
         return out
 
     def _lit(self, shape: Array) -> Array:
@@ -153,9 +131,7 @@ class RowLikelihood(Likelihood):
 
     def derivatives_at(self, points: Array, rows: Rows, *, expected: bool = True) -> Derivatives:
         """Statistic and derivatives at points [b, K] of the sources `rows` [b]."""
-        done = []
-        for part in self._parts(len(points)):
-            done.append(self.of(rows[part]).derivatives(points[part], expected=expected))
+        done = [self.of(rows[p]).derivatives(points[p], expected=expected) for p in self._parts(len(points))]
         if len(done) == 1:
             return done[0]
         return Derivatives(*(np.concatenate([getattr(d, f.name) for d in done]) for f in fields(Derivatives)))

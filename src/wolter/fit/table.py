@@ -235,8 +235,8 @@ class FreeParameters:
         Values, hard limits, steps.
     period : array [K]
         Period of the cyclic ones, infinite for the others.
-    base : array [N]
-        Values of all parameters.
+    base : array [N] or [S, N]
+        Values of all parameters; in fits of many sources of each source.
     depends : tuple of frozenset of int
         For each of all parameters the free ones (numbers 0 ... K-1) that it depends on.
     root : tuple of int
@@ -298,9 +298,12 @@ class FreeParameters:
         )
 
     def expand(self, values: Array) -> Array:
-        """Values of all parameters [B, N] from those of the free ones [B, K]."""
-        out = np.empty((len(values), len(self.base)))
-        out[:] = self.base
+        """Values of all parameters [B, N] from those of the free ones [B, K].
+
+        If `base` has a row for each of several sources, B is a multiple of their number, and sources are outermost.
+        """
+        out = np.empty((len(values), self.base.shape[-1]))
+        out[:] = self.base if self.base.ndim == 1 else np.repeat(self.base, len(values) // len(self.base), axis=0)
         if self._targets.size:
             out[:, self._targets] = values[:, self._sources]
         for j, tie in self._system.expressions:
