@@ -241,8 +241,10 @@ def _tight(axes: Any, logarithmic: bool) -> None:
     if not edges:
         return
     values = np.concatenate(edges)
+    if logarithmic:
+        values = values[values > 0]  # a first bin may begin at zero
     lo, hi = float(np.nanmin(values)), float(np.nanmax(values))
-    if logarithmic and lo > 0:
+    if logarithmic:
         axes.set_xlim(lo / 1.04, hi * 1.04)
     else:
         margin = 0.03 * (hi - lo)

@@ -47,7 +47,7 @@ def stokes_plane(
     if not good.size:
         raise DataError("no energy bin of the cube has events")
     levels = confidence or (_CONFIDENCE if good.size == 1 else _CONFIDENCE[:1])
-    figure = new_figure(4.7, 3.6)
+    figure = new_figure(4.9, 3.6)
     axes = new_axes(figure)
     axes.set_aspect("equal")
     covariance = cube.covariance
