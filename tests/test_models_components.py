@@ -53,6 +53,10 @@ ELSEWHERE = {
     "zvarabs": "no golden values; tests/test_absorption.py",
     "zwndabs": "no golden values; tests/test_absorption.py",
     "TBrel": "no golden values; tests/test_absorption.py",
+    **dict.fromkeys(
+        ("btapec", "vtapec", "bvtapec", "bvvapec", "vvtapec", "bvvtapec"),
+        "no golden values; against the library itself in tests/test_plasma.py",
+    ),
 } | dict.fromkeys(
     ("btapec", "vtapec", "bvtapec", "bvvapec", "vvtapec", "bvvtapec"),
     "no golden values; against the library itself in tests/test_plasma.py",

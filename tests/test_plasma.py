@@ -7,6 +7,7 @@ import json
 import lzma
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -200,7 +201,8 @@ def iron_alpha(shared):
     from astropy.io import fits
 
     packed = shared("model_data", "atomdb_3.0.9", "apec_v3.0.9_line.fits.xz")
-    with fits.open(io.BytesIO(lzma.decompress(packed.read_bytes())), lazy_load_hdus=True) as file:
+    opened: Any = fits.open(io.BytesIO(lzma.decompress(packed.read_bytes())), lazy_load_hdus=True)
+    with opened as file:
         kt = float(file[1].data["kT"][37])
         data = file[2 + 37].data
         energy = 12.39841974 / data["Lambda"].astype(float)
