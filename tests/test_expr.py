@@ -406,6 +406,12 @@ def test_sas_attributes_count_among_the_columns():
         expr.parse("#GOOD_EVNT", "sas").select(SAS, keywords=flags)
 
 
+def test_sas_powers_are_written_with_stars():
+    assert expr.parse("PI**2 > 250000", "sas").select(SAS).tolist() == [False, False, False, True, True]
+    with pytest.raises(ExpressionError, match=r"\*\*"):
+        expr.parse("PI^2 > 0", "sas")
+
+
 def test_polygon_agrees_with_matplotlib():
     from matplotlib.path import Path
 

@@ -131,6 +131,8 @@ class _Parser:
                 left = self.range(left)
             elif op in self.operators and self.operators[op] >= minimum:
                 at = self.advance().start
+                if self.dialect == "sas" and self.text[at] == "^":
+                    raise fail(self.text, at, at + 1, "'^' is ambiguous in this dialect", "Write ** for a power.")
                 power = self.operators[op]
                 right = self.expression(power if op == "^" else power + 0.01)  # ^ groups from the right
                 left = Binary(left.start, right.end, op, left, right, at)

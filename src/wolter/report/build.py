@@ -86,6 +86,8 @@ def write_report(
     path = Path(path)
     if path.exists() and not overwrite:  # before the work of drawing
         raise OutputError("the file exists", file=path, cure="Choose another name, or pass overwrite=True.")
+    if not path.parent.is_dir():
+        raise OutputError("the folder does not exist", file=path, cure="Make it first.")
     grids: list[Any] = [] if grid is None else list(grid) if isinstance(grid, (list, tuple)) else [grid]
     polarimetric = _has_triplets(fit)
     if mdp is None and polarimetric:
