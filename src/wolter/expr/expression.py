@@ -188,7 +188,7 @@ def parse(text: str, dialect: Dialect = "cfitsio", *, keywords: Mapping[str, Any
     Parameters
     ----------
     text : str
-        The expression, e.g. ``PI>=50&&PI<200&&STATUS==b0000xx00`` or, for SAS, ``(PI in [200:12000]) && #XMMEA_EM``.
+        The expression, e.g. ``PI>=50&&PI<200&&STATUS==b0000xx00`` or, for SAS, ``(PI in [200:12000]) && #GOOD``.
     dialect : {"cfitsio", "sas"}
         CFITSIO's row filters, as maketime and fselect use them, or SAS's selectlib.
     keywords : mapping, optional
