@@ -315,6 +315,10 @@ class FreeParameters:
                 out[:, j] = out[:, r]
         return out
 
+    def tied(self, values: Array) -> Array:
+        """Values of all parameters [B, N] with ties applied."""
+        return self._system.apply(values.copy())
+
     def require(self) -> None:
         """Raise FitError if there is nothing to vary."""
         if not self.size:
