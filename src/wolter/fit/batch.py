@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +11,9 @@ import numpy.typing as npt
 
 from wolter.errors import FitError
 from wolter.fit.dataset import Dataset, bin_data
-from wolter.fit.likelihood import Derivatives, Likelihood, ModelSet
 from wolter.fit.optimiser import Descent, Options, descend
-from wolter.fit.statistics import BinData, Statistic, gehrels_variance, make_statistic
-from wolter.fit.table import FreeParameters
+from wolter.fit.row_likelihood import RowData, RowLikelihood, StatisticKind
+from wolter.fit.statistics import BinData, gehrels_variance
 
 if TYPE_CHECKING:
     from wolter.fit.state import FitState
@@ -146,69 +144,6 @@ def draw_points(fit: FitState, number: int, rng: np.random.Generator) -> Array:
     return np.clip(points, free.lower, free.upper)
 
 
-@dataclass(frozen=True, eq=False)
-class _RowBlock:
-    """Statistic of neighbouring bins with the data of all rows."""
-
-    statistic: Statistic
-    bins: slice
-
-    def take(self, rows: npt.NDArray[np.intp]) -> Statistic:
-        """The statistic with the data of some rows."""
-        out = copy.copy(self.statistic)
-        for name, value in vars(self.statistic).items():
-            if isinstance(value, np.ndarray) and value.ndim == 2:
-                setattr(out, name, value[rows])
-            elif isinstance(value, BinData):
-                setattr(out, name, take_rows(value, rows))
-            elif isinstance(value, Statistic):
-                setattr(out, name, _RowBlock(value, self.bins).take(rows))
-        return out
-
-
-def take_rows(bins: BinData, rows: npt.NDArray[np.intp]) -> BinData:
-    """Some rows of a batch of data; arrays [N] that all rows share stay."""
-    arrays = {f.name: getattr(bins, f.name) for f in fields(BinData)}
-    return BinData(**{name: a[rows] if a.ndim == 2 else a for name, a in arrays.items()})
-
-
-class _RowLikelihood(Likelihood):
-    """Likelihood whose points each belong to a data set of their own."""
-
-    def __init__(self, models: ModelSet, free: FreeParameters, blocks: Sequence[_RowBlock]) -> None:
-        super().__init__(models, free)
-        self._row_blocks = blocks
-        self._rows: npt.NDArray[np.intp] = np.zeros(0, dtype=np.intp)
-
-    def row_statistic(self, points: Array, rows: npt.NDArray[np.intp]) -> Array:
-        model = self.model(points)
-        total = np.zeros(len(points))
-        with np.errstate(all="ignore"):
-            for block in self._row_blocks:
-                total += block.take(rows).value(model[:, block.bins]).sum(axis=1)
-        return total
-
-    def row_derivatives(self, points: Array, rows: npt.NDArray[np.intp]) -> Derivatives:
-        self._rows = rows
-        return self.derivatives(points)
-
-    def _reduce(
-        self, jacobian: Array, place: slice, out: Derivatives, kept: npt.NDArray[np.intp], expected: bool
-    ) -> None:
-        rows = self._rows[place]
-        batch, count = jacobian.shape[0], len(kept)
-        total, beta = np.zeros(batch), np.zeros((batch, count))
-        alpha = np.zeros((batch, count, count))
-        for block in self._row_blocks:
-            value, slope, curvature = block.take(rows).derivatives(jacobian[:, 0, block.bins], expected=expected)
-            own = jacobian[:, 1:, block.bins]
-            total += value.sum(axis=1)
-            beta += np.matmul(own, slope[:, :, None])[:, :, 0]
-            weighted = own * (curvature[:, None] if curvature.ndim == 2 else curvature)
-            alpha += np.matmul(weighted, own.transpose(0, 2, 1))
-        out.statistic[place], out.beta[place], out.alpha[place] = total, beta, alpha
-
-
 class BatchLikelihood:
     """Statistic of many data sets that share model, responses and bins.
 
@@ -224,18 +159,17 @@ class BatchLikelihood:
         self.free = fit.table.free
         self.bins = bins
         dataset = fit.dataset
-        blocks = []
+        kinds, parts = [], []
         for block in dataset.blocks:
             first = next(e for e in dataset.spectra if e.bins.start == block.bins.start)
-            arrays = {f.name: getattr(bins, f.name)[..., block.bins] for f in fields(BinData)}
-            statistic = make_statistic(
-                first.statistic,
-                BinData(**arrays),
-                background=first.binned.has_background,
-                **_chi_options(block.statistic),
-            )
-            blocks.append(_RowBlock(statistic, block.bins))
-        self._likelihood = _RowLikelihood(fit.likelihood.models, self.free, blocks)
+            model_variance = bool(getattr(block.statistic, "model_variance", False))
+            kinds.append(StatisticKind(first.statistic, first.binned.has_background, model_variance, block.bins))
+            arrays = {f.name: getattr(bins, f.name) for f in fields(BinData)}
+            shape = (self.size, block.bins.stop - block.bins.start)
+            parts.append(BinData(**{n: np.broadcast_to(a[..., block.bins], shape) for n, a in arrays.items()}))
+        base = np.tile(self.free.base, (self.size, 1))
+        data = RowData(tuple(kinds), tuple(parts), None, base)
+        self._likelihood = RowLikelihood(fit.likelihood.models, self.free, data)
 
     @property
     def size(self) -> int:
@@ -243,18 +177,13 @@ class BatchLikelihood:
         return len(self.bins.rate)
 
     def model(self, points: Array) -> Array:
-        """Folded rates [B, N]."""
-        return self._likelihood.model(points)
+        """Folded rates [R, N] of points [R, K]."""
+        return self._likelihood.model_at(points, np.arange(self.size))
 
     def statistic(self, points: Array) -> Array:
         """Statistic [R] of each data set at its own point [R, K], or at one for all [K]."""
-        rows = np.arange(self.size)
-        if np.ndim(points) == 1:
-            model = self._likelihood.model(points[None])
-            with np.errstate(all="ignore"):
-                parts = [b.statistic.value(model[:, b.bins]).sum(axis=1) for b in self._likelihood._row_blocks]
-            return np.sum(parts, axis=0)
-        return self._likelihood.row_statistic(points, rows)
+        where = np.broadcast_to(points, (self.size, self.free.size))
+        return self._likelihood.statistic_at(where, np.arange(self.size))
 
     def fit(
         self,
@@ -282,43 +211,22 @@ class BatchLikelihood:
         Descent
             ``points [R, K]``, ``statistic [R]`` and ``converged [R]``.
         """
-        count, free = self.size, self.free
-        points = np.array(np.broadcast_to(start, (count, free.size)), dtype=float)
-        # the descent drops rows that have arrived; a further, held "parameter" carries the number of the data set
-        extended = np.column_stack([points, np.arange(count, dtype=float)])
-        hold = np.zeros(extended.shape, dtype=bool)
-        hold[:, [*fixed, free.size]] = True
+        free = self.free
+        points = np.array(np.broadcast_to(start, (self.size, free.size)), dtype=float)
+        hold = np.zeros(points.shape, dtype=bool)
+        hold[:, list(fixed)] = True
         cyclic = np.isfinite(free.period)
-        lower = np.append(np.where(cyclic, -np.inf, free.lower), -np.inf)
-        upper = np.append(np.where(cyclic, np.inf, free.upper), np.inf)
-        result = descend(
-            self._evaluate,
-            extended,
-            lower,
-            upper,
+        return descend(
+            self._likelihood.derivatives_at,
+            points,
+            np.where(cyclic, -np.inf, free.lower),
+            np.where(cyclic, np.inf, free.upper),
+            by_row=True,
             fixed=hold,
-            period=np.append(free.period, np.inf),
+            period=free.period,
             factors=free.factors,
             options=Options(tolerance=tolerance, max_iterations=max_iterations),
         )
-        result.points = result.points[:, :-1]
-        result.beta, result.alpha = result.beta[:, :-1], result.alpha[:, :-1, :-1]
-        result.at_bound = result.at_bound[:, :-1]
-        return result
-
-    def _evaluate(self, extended: Array) -> Derivatives:
-        rows = extended[:, -1].astype(np.intp)
-        inner = self._likelihood.row_derivatives(np.ascontiguousarray(extended[:, :-1]), rows)
-        count, size = inner.beta.shape
-        beta = np.zeros((count, size + 1))
-        beta[:, :-1] = inner.beta
-        alpha = np.zeros((count, size + 1, size + 1))
-        alpha[:, :-1, :-1] = inner.alpha
-        return Derivatives(inner.statistic, beta, alpha)
-
-
-def _chi_options(statistic: Statistic) -> dict[str, bool]:
-    return {"model_variance": bool(getattr(statistic, "model_variance", False))}
 
 
 def blocks_of(number: int, n_bins: int) -> list[int]:
