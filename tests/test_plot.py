@@ -422,7 +422,9 @@ def test_image_shows_pixels_on_the_sky():
     assert all(w in words for w in ("Counts per pixel", "source", "Field"))
     labels = [axes.coords[i].get_axislabel() for i in (0, 1)]
     assert labels == ["Right ascension (J2000)", "Declination (J2000)"]
-    assert axes.get_xlim() == (-0.5, 99.5)
+    # All events (columns 20 to 79, rows 10 to 69) with a small margin, not the empty border.
+    assert axes.get_xlim() == pytest.approx((19.5 - 2.4, 79.5 + 2.4))
+    assert axes.get_ylim() == pytest.approx((9.5 - 2.4, 69.5 + 2.4))
 
 
 def test_image_options():

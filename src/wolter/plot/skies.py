@@ -46,7 +46,8 @@ def image(
     smooth : float
         Standard deviation of a Gaussian to smooth with, pixels; 0 for none.
     zoom : float, optional
-        Show only the surroundings of the regions (without any, of the brightest pixel), this many times as large.
+        Show only the surroundings of the regions (without any, of the brightest pixel), this many times as large. By
+        default all pixels with events are shown, without an empty border.
     vmin, vmax : float, optional
         Limits of the scale of colours.
     title : str, optional
@@ -182,11 +183,11 @@ def _window(
     """Range of x and y to show, pixels of the axes."""
     ny, nx = data.shape
     whole = (-0.5, nx - 0.5), (-0.5, ny - 0.5)
+    included = [line for line, excluded, _ in lines if not excluded]
     if zoom is None:
-        return whole
+        return _without_border(data, included, whole)
     if not zoom > 0:
         raise DataError(f"zoom is {zoom}", cure="Give a positive factor, e.g. 1.5.")
-    included = [line for line, excluded, _ in lines if not excluded]
     if included:
         points = np.concatenate(included)
         lo, hi = points.min(axis=0), points.max(axis=0)
@@ -196,6 +197,21 @@ def _window(
         centre, half = np.array([x, y], dtype=float), 0.5 * max(nx, ny) / max(zoom, 1.0)
     limits = [(max(w[0], c - half), min(w[1], c + half)) for w, c in zip(whole, centre.tolist(), strict=True)]
     return (limits[0], limits[1]) if all(lo < hi for lo, hi in limits) else whole
+
+
+def _without_border(
+    data: np.ndarray, lines: list[np.ndarray], whole: tuple[tuple[float, float], tuple[float, float]]
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The part of the plane that holds events and regions, with a small margin: detectors seldom fill it."""
+    limits = []
+    for axis, (low, high) in enumerate(whole):
+        filled = np.flatnonzero(np.nan_to_num(data).any(axis=axis))
+        lo, hi = float(filled[0]) - 0.5, float(filled[-1]) + 0.5
+        for line in lines:
+            lo, hi = min(lo, float(line[:, axis].min())), max(hi, float(line[:, axis].max()))
+        margin = 0.04 * (hi - lo)
+        limits.append((max(low, lo - margin), min(high, hi + margin)))
+    return limits[0], limits[1]
 
 
 def _legend(axes: Any, named: list[tuple[str, Any]]) -> None:
