@@ -95,7 +95,6 @@ def write_report(
     object_name = words.object_name(fit)
     heading = title or (f"{object_name}: spectral fit" if object_name else "Spectral fit")
     created = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    parameters, note = tables.parameter_table(fit, _intervals(fit, errors))
     fluxes = _fluxes(fit, energy)
     drawn = [
         *pictures.fit_figures(fit, polarimetric),
@@ -103,16 +102,9 @@ def write_report(
         *pictures.other_figures(cube, light_curves, figures),
         *pictures.image_figures(images, regions),
     ]
-    messages = [*words.done(fit), *(m for g in grids for m in g.messages)]
-    summary = [words.observed(fit), *words.outcome(fit)]
+    parameters, note = tables.parameter_table(fit, _intervals(fit, errors))
     sections = [
-        page.section(
-            "Summary",
-            page.paragraph(" ".join(summary), "lead"),
-            page.paragraph(text, "lead") if (text := words.polarised(fit, mdp)) else "",
-            page.items(words.concerns(fit, grids), "warning"),
-            page.items(_sentences(messages)),
-        ),
+        _summary(fit, grids, mdp),
         page.section("Parameters", parameters, page.paragraph(note) if note else ""),
         page.section("Fluxes", tables.flux_table(fluxes)),
         page.section("Polarisation", tables.mdp_table(mdp, predicted_mdp), tables.cube_table(cube)),
@@ -121,19 +113,30 @@ def write_report(
         page.section("Settings", tables.settings_table(fit)),
         page.section("Provenance", tables.input_table(fit), tables.version_table(command, created)),
     ]
-    record = fit.to_dict() | {
-        "flux": [f.to_dict() for f in fluxes],
-        "mdp99": mdp,
-        "created": created,
-        "wolter": __version__,
-    }
-    text = page.page(heading, f"Wolter {__version__}, {created}", sections, record)
+    extra = {"flux": [f.to_dict() for f in fluxes], "mdp99": mdp, "created": created, "wolter": __version__}
+    _write(path, page.page(heading, f"Wolter {__version__}, {created}", sections, fit.to_dict() | extra), overwrite)
+    return path
+
+
+def _summary(fit: Fit, grids: Sequence[Any], mdp: float | None) -> str:
+    """The first section: what was done and found, and what to doubt."""
+    polarised = words.polarised(fit, mdp)
+    messages = [*words.done(fit), *(m for g in grids for m in g.messages)]
+    return page.section(
+        "Summary",
+        page.paragraph(" ".join([words.observed(fit), *words.outcome(fit)]), "lead"),
+        page.paragraph(polarised, "lead") if polarised else "",
+        page.items(words.concerns(fit, list(grids)), "warning"),
+        page.items(_sentences(messages)),
+    )
+
+
+def _write(path: Path, text: str, overwrite: bool) -> None:
     with fits.atomic_path(path, overwrite=overwrite) as temporary:
         try:
             temporary.write_text(text, encoding="utf-8")
         except OSError as error:
             raise OutputError(f"the report cannot be written ({error.strerror})", file=path) from error
-    return path
 
 
 def _sentences(texts: Sequence[str]) -> list[str]:
