@@ -148,6 +148,9 @@ class Settings:
         their path without ``_line.fits``.
     apec : ApecOptions or mapping
         Treatment of lines and temperatures by apec and its relatives.
+    xset : mapping or tuple of pairs
+        Model strings (XSPEC's ``xset NAME VALUE``) for components of XSPEC's library, kept as sorted pairs with the
+        names in capitals; native components do not see them.
 
     Raises
     ------
@@ -160,6 +163,7 @@ class Settings:
     cosmo: tuple[float, float, float] = (70.0, 0.0, 0.73)
     atomdb: str = "3.1.2"
     apec: ApecOptions = field(default_factory=ApecOptions)
+    xset: tuple[tuple[str, str], ...] | Mapping[str, str] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "abund", _abundances(self.abund))
@@ -175,6 +179,7 @@ class Settings:
         object.__setattr__(self, "cosmo", (h0, q0, lambda0))
         object.__setattr__(self, "atomdb", str(self.atomdb))
         object.__setattr__(self, "apec", _apec_options(self.apec))
+        object.__setattr__(self, "xset", _model_strings(self.xset))
 
     def to_dict(self) -> dict[str, object]:
         """JSON-ready mapping of all settings, from which ``Settings(**mapping)`` makes them again."""
@@ -185,7 +190,18 @@ class Settings:
             "cosmo": list(self.cosmo),
             "atomdb": self.atomdb,
             "apec": self.apec.to_dict(),
+            "xset": dict(self.xset),
         }
+
+
+def _model_strings(given: object) -> tuple[tuple[str, str], ...]:
+    try:
+        pairs = {str(k).strip().upper(): str(v).strip() for k, v in dict(given).items()}  # type: ignore[call-overload]
+    except (TypeError, ValueError) as exc:
+        raise ModelError(f"model strings {given!r} are not pairs", cure="Give a mapping from name to text.") from exc
+    if "" in pairs:
+        raise ModelError("a model string has no name", cure="Give a mapping from name to text.")
+    return tuple(sorted(pairs.items()))
 
 
 def _apec_options(given: object) -> ApecOptions:

@@ -1,0 +1,169 @@
+"""Evaluation of the components of XSPEC's model library, with the checks that the library does not make itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wolter.errors import ModelError
+from wolter.models.definitions import Context
+from wolter.models.settings import ApecOptions, Settings
+from wolter.models.xspec_library.datafiles import atomdb_root, missing_data, reads_atomdb
+from wolter.models.xspec_library.installation import Installation, need_installation
+from wolter.models.xspec_library.modeldat import LibraryModel
+from wolter.models.xspec_library.pool import Job, Pool, WorkerDied
+
+__all__ = ["evaluate", "library_pool", "state_of", "unsupported"]
+
+Array = npt.NDArray[np.float64]
+# What the library prints when a file is missing or damaged or a setting is, and then goes on with zeros.
+_COMPLAINT = re.compile(
+    r"fail(ed|ure)? (to|in) |unable to|can(no|')t (open|find|read)|could not|no such file|not a valid|\*\*\*XSPEC Error"
+    r"|FITSIO|error (reading|opening|finding|in )|insufficient information|invalid|not found|ERROR",
+    re.IGNORECASE,
+)
+_OPTIONS = {
+    "APECBROADPSEUDO": "broaden_pseudo",
+    "APECNOLINES": "no_lines",
+    "APECLOGINTERP": "log_interpolation",
+}
+
+
+@cache
+def library_pool(installation: Installation) -> Pool:
+    """The workers of this process for a library; none is started before it is needed."""
+    return Pool(installation)
+
+
+def unsupported(model: LibraryModel) -> str:
+    """Why a component cannot be evaluated whatever files are there, or an empty string."""
+    if model.kind == "mix":
+        return (
+            "a mixing component combines the spectra of several data groups, which the library does inside XSPEC only"
+        )
+    if model.xspec_kind == "acn":
+        return "it acts on counts after the effective area, which the library does inside XSPEC only"
+    if model.name == "smaug":
+        return "it needs several XFLT keys of the spectrum, of which the library's interface accepts one only"
+    return ""
+
+
+def state_of(model: LibraryModel, context: Context) -> dict[str, Any]:
+    """What is to be set in the library before a component is evaluated in a context."""
+    settings = context.settings
+    strings: dict[str, str] = {}
+    if reads_atomdb(model.name):
+        root = atomdb_root(settings)
+        if root is not None:
+            strings["APECROOT"] = root
+        strings |= _apec_strings(settings.apec)
+    strings |= dict(settings.xset)
+    return {
+        "abund": settings.abund if isinstance(settings.abund, str) else list(settings.abund.values),
+        "xsect": settings.xsect,
+        "cosmo": list(settings.cosmo),
+        "xset": strings,
+        "stokes": context.stokes,
+    }
+
+
+def _apec_strings(options: ApecOptions) -> dict[str, str]:
+    out = {key: "yes" for key, name in _OPTIONS.items() if getattr(options, name)}
+    if options.thermal is not None:
+        out["APECTHERMAL"] = "yes" if options.thermal else "no"
+    if options.velocity:
+        out["APECVELOCITY"] = repr(options.velocity)
+    if options.trace != 1.0:
+        out["APEC_TRACE_ABUND"] = str(options.trace)
+    return out
+
+
+def evaluate(
+    model: LibraryModel,
+    edges: Array,
+    pars: Array,
+    context: Context,
+    flux: Array | None = None,
+    *,
+    pool: Pool | None = None,
+) -> Array:
+    """Values [B, n] of a component of the library.
+
+    Parameters
+    ----------
+    model : LibraryModel
+        The component.
+    edges : array [n + 1]
+        Ascending energies, keV.
+    pars : array [B, P]
+        Parameters without norm.
+    context : Context
+        Stokes index and settings.
+    flux : array [B, n], optional
+        What a convolution acts on.
+    pool : Pool, optional
+        Workers to use instead of those of the process.
+
+    Raises
+    ------
+    ModelError
+        When the library is not installed, a data file is missing, or the library complains, crashes, hangs or gives
+        values that are not finite.
+    """
+    if pool is None:
+        pool = library_pool(need_installation(f"component {model.name!r}"))
+    reason = unsupported(model) or missing_data(model.name, pool.installation, context.settings)
+    if reason:
+        raise _cannot(model, reason, context.settings)
+    rows = np.ascontiguousarray(np.atleast_2d(pars), dtype=float)
+    job = Job(model, state_of(model, context), np.ascontiguousarray(edges, dtype=float), rows, flux)
+    try:
+        answer = pool.run(job)
+    except WorkerDied as exc:
+        row = rows[min(exc.row, len(rows) - 1)]
+        said = complaint(exc.messages)
+        raise ModelError(
+            f"XSPEC's library {exc.how} when it evaluated {model.name!r} at {_named(model, row)}"
+            + (f"; it said: {said}" if said else ""),
+            cure="Other parameter values may work; the session is not affected.",
+        ) from exc
+    said = complaint(answer.messages)
+    if said:
+        pool.refresh()  # the library tries to load a file once in its life
+        raise _cannot(model, f"the library said: {said}", context.settings)
+    finite = np.isfinite(answer.values).all(axis=1)
+    if not finite.all():
+        row = rows[int(np.argmin(finite))]
+        raise ModelError(f"XSPEC's library gave values of {model.name!r} that are not finite at {_named(model, row)}")
+    return answer.values
+
+
+def _cannot(model: LibraryModel, reason: str, settings: Settings) -> ModelError:
+    cure = None
+    if "AtomDB" in reason and reads_atomdb(model.name):
+        cure = f"See wolter.models.plasma.fetch_atomdb({settings.atomdb!r}), or name a folder: Settings(atomdb=...)."
+    elif not unsupported(model):
+        from wolter.models.xspec_library.installation import user_data_folder
+
+        cure = f"Put XSPEC's model data (HEASoft's spectral/modelData) or a link to them at {user_data_folder()}."
+    return ModelError(f"XSPEC's component {model.name!r} cannot be used here: {reason}", cure=cure)
+
+
+def complaint(messages: str) -> str:
+    """First line of what the library printed that says something has failed, or an empty string."""
+    lines = [" ".join(line.split()) for line in messages.splitlines()]
+    for number, line in enumerate(lines):
+        if _COMPLAINT.search(line):
+            follows = lines[number + 1] if number + 1 < len(lines) and line.rstrip().endswith(("Error:", ":")) else ""
+            return f"{line} {follows}".strip()[:300]
+    return ""
+
+
+def _named(model: LibraryModel, row: Mapping[int, float] | Array) -> str:
+    pairs = [f"{p.name}={row[i]:g}" for i, p in enumerate(model.parameters)]
+    return ", ".join(pairs[:12] + (["..."] if len(pairs) > 12 else [])) or "no parameters"
