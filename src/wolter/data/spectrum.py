@@ -46,6 +46,8 @@ class BinnedSpectrum:
     time, background_time : float64[nbins]
         s: exposure times AREASCAL; for the background also times the ratio of its BACKSCAL to the source's, so that
         rate * time and background_rate * background_time are the counts. `background_time` is zero without one.
+    correction : float64[nbins] or None
+        Rate of the correction file, scaled by BACKSCAL and CORRSCAL; it is subtracted, too, and has no error.
     """
 
     bins: Bins
@@ -55,6 +57,7 @@ class BinnedSpectrum:
     background_variance: NDArray[np.float64]
     time: NDArray[np.float64]
     background_time: NDArray[np.float64]
+    correction: NDArray[np.float64] | None = None
 
     @property
     def has_background(self) -> bool:
@@ -63,8 +66,9 @@ class BinnedSpectrum:
 
     @property
     def net(self) -> NDArray[np.float64]:
-        """count/s: source region minus scaled background."""
-        return self.rate - self.background_rate
+        """count/s: source region minus scaled background (and correction)."""
+        net = self.rate - self.background_rate
+        return net if self.correction is None else net - self.correction
 
     @property
     def net_variance(self) -> NDArray[np.float64]:
@@ -114,7 +118,7 @@ class Spectrum:
         Filter keys (XFLTnnnn), in lower case.
     respfile, ancrfile, backfile, corrfile : str
         Names of the files that belong to the spectrum as written in its header; "none" for none.
-    rmf, arf, background : RMF, ARF, Spectrum or None
+    rmf, arf, background, correction : RMF, ARF, Spectrum, Spectrum or None
         The files themselves, where they have been read.
     path : Path or None
         File that the spectrum came from.
@@ -152,6 +156,7 @@ class Spectrum:
     rmf: RMF | None = None
     arf: ARF | None = None
     background: Spectrum | None = None
+    correction: Spectrum | None = None
     path: Path | None = None
     gti: GTI | Callable[[], GTI | None] | None = None
     region: Any = None
@@ -460,14 +465,16 @@ class Spectrum:
         picked = np.append(np.asarray(chosen, dtype=bool), False)  # channels in no bin (-1) take the last
         return picked[bins.channel_bin]
 
-    def binned(self, notice: ArrayLike | None = None) -> BinnedSpectrum:
-        """Rates, variances and exposures of the noticed bins, as XSPEC's statistics use them."""
-        bins = self.bins(notice)
+    def binned(self, notice: ArrayLike | None = None, *, bins: Bins | None = None) -> BinnedSpectrum:
+        """Rates, variances and exposures of the noticed bins (or of `bins`), as XSPEC's statistics use them."""
+        bins = self.bins(notice) if bins is None else bins
         rate, variance, area, scale = self._binned(bins)
         zero = np.zeros(len(bins))
         back = self.background
         if back is None:
-            return BinnedSpectrum(bins, rate, variance, zero, zero, self.exposure * area, zero)
+            return BinnedSpectrum(
+                bins, rate, variance, zero, zero, self.exposure * area, zero, self._correction(bins, scale)
+            )
         b_rate, b_variance, b_area, b_scale = back._binned(bins)
         ratio = scale / b_scale
         return BinnedSpectrum(
@@ -478,7 +485,14 @@ class Spectrum:
             b_variance * ratio**2,
             self.exposure * area,
             back.exposure * b_area / ratio,
+            self._correction(bins, scale),
         )
+
+    def _correction(self, bins: Bins, scale: NDArray[Any]) -> NDArray[Any] | None:
+        if self.correction is None or not self.corrscal:
+            return None
+        rate, _, _, own = self.correction._binned(bins)
+        return self.corrscal * rate * scale / own
 
     def _binned(self, bins: Bins) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Rate, variance, AREASCAL and BACKSCAL of bins (of this spectrum or of the one it is background to).

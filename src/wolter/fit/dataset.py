@@ -14,6 +14,7 @@ from wolter.data.folding import FoldingPlan, PlanCache, folding_plan
 from wolter.data.spectrum import Spectrum
 from wolter.data.spectrum_set import SpectrumSet
 from wolter.errors import DataError, FitError, ResponseError, WolterWarning
+from wolter.fit.doubts import check_statistic, check_weight, fractional_counts
 from wolter.fit.statistics import (
     WEIGHTS,
     BinData,
@@ -73,6 +74,18 @@ class FitSpectrum:
     def name(self) -> str:
         """File name, or a number for a spectrum without a file."""
         return str(self.spectrum.path) if self.spectrum.path else f"spectrum {self.number}"
+
+    @property
+    def kind(self) -> tuple[str, bool]:
+        """Statistic as it is computed, and whether with a background.
+
+        A correction file without a background is a background that is known exactly.
+        """
+        if self.statistic == "chi":
+            return "chi", False
+        if self.binned.correction is not None and not self.binned.has_background:
+            return "pstat", True
+        return self.statistic, self.binned.has_background
 
     @property
     def area(self) -> Array:
@@ -154,6 +167,8 @@ class Dataset:
         For all spectra, or one each.
     weight : str
         Weighting of chi.
+    systematic : float
+        Systematic error of the model as a fraction of it, for chi.
     cache : dict, optional
         Folding plans made before, to be shared by several datasets.
 
@@ -164,7 +179,7 @@ class Dataset:
     ResponseError
         If a spectrum has no response.
     FitError
-        For an unknown statistic or weighting.
+        For an unknown statistic or weighting, or one for which these data are not made.
     """
 
     def __init__(
@@ -174,6 +189,7 @@ class Dataset:
         *,
         statistic: str | Sequence[str] = "chi",
         weight: str = "standard",
+        systematic: float = 0.0,
         cache: PlanCache | None = None,
     ) -> None:
         self.source = spectra if isinstance(spectra, SpectrumSet) else SpectrumSet(list(spectra))
@@ -181,6 +197,9 @@ class Dataset:
         if len(names) != len(self.source):
             raise FitError(f"{len(self.source)} spectra but {len(names)} statistics")
         self.settings = settings
+        if not systematic >= 0:
+            raise FitError(f"a systematic error of {systematic} is not possible", cure="Give a fraction, e.g. 0.03.")
+        self.systematic = float(systematic)
         self.weight = weight
         self.n_groups = max(self.source.groups)
         self.spectra: list[FitSpectrum] = []
@@ -204,7 +223,7 @@ class Dataset:
             )
         notice = self.source.notice[index]
         plan = folding_plan(spectrum.rmf, spectrum.arf, notice, spectrum.grouping, spectrum.quality, cache=cache)
-        binned = self.source.binned(index)
+        binned = spectrum.binned(bins=plan.bins)
         count = len(binned.rate)
         if not count:
             raise DataError(
@@ -223,19 +242,23 @@ class Dataset:
         out: list[StatisticBlock] = []
         run: list[FitSpectrum] = []
 
-        def kind(entry: FitSpectrum) -> tuple[str, bool]:
-            return entry.statistic, entry.statistic != "chi" and entry.binned.has_background
-
         def close() -> None:
             if run:
                 bins = BinData.join([bin_data(e, self.weight if e.statistic == "chi" else "standard") for e in run])
-                name, background = kind(run[0])
-                statistic = make_statistic(name, bins, background=background, model_variance=self.weight == "model")
+                name, background = run[0].kind
+                statistic = make_statistic(
+                    name,
+                    bins,
+                    background=background,
+                    model_variance=self.weight == "model",
+                    systematic=self.systematic,
+                )
                 out.append(StatisticBlock(statistic, slice(run[0].bins.start, run[-1].bins.stop)))
                 run.clear()
 
         for entry in self.spectra:
-            if run and kind(run[0]) != kind(entry):
+            check_statistic(entry)
+            if run and run[0].kind != entry.kind:
                 close()
             run.append(entry)
         close()
@@ -268,6 +291,8 @@ class Dataset:
             wants_poisson_background = entry.statistic == "cstat" and background is not None
             if not entry.spectrum.poisson:
                 out.append(f"{entry.name}: {entry.statistic} is only valid for Poisson data, which these are not")
+            elif fractional_counts(entry):
+                out.append(f"{entry.name}: {entry.statistic} is made for counts, but these are not whole numbers")
             elif wants_poisson_background and background is not None and not background.poisson:
                 out.append(
                     f"{entry.name}: {entry.statistic} needs a Poisson background, which this is not (use pgstat)"
@@ -341,6 +366,7 @@ def bin_data(entry: FitSpectrum, weight: str = "standard") -> BinData:
     """
     if weight not in WEIGHTS:
         raise FitError(f"unknown weighting {weight!r}", cure=f"Known are {', '.join(WEIGHTS)}.")
+    check_weight(entry, weight)
     data = entry.binned
     zero_variance = 1.0 / data.time**2
     bkg_time = np.full_like(data.time, np.inf)
@@ -348,6 +374,12 @@ def bin_data(entry: FitSpectrum, weight: str = "standard") -> BinData:
         bkg_time = data.background_time
         zero_variance = np.minimum(zero_variance, 1.0 / bkg_time**2)
     variance, bkg_variance = data.variance, data.background_variance
+    bkg_rate, bkg_counts = data.background_rate, data.background_counts
+    if data.correction is not None:
+        if not data.has_background:
+            bkg_time = data.time
+        bkg_rate = bkg_rate + data.correction
+        bkg_counts = bkg_counts + data.correction * bkg_time
     if weight in ("gehrels", "churazov"):
         # the neighbourhoods of Churazov's rule reach beyond the noticed bins
         whole = entry.spectrum.binned()
@@ -361,9 +393,9 @@ def bin_data(entry: FitSpectrum, weight: str = "standard") -> BinData:
         variance=variance,
         counts=data.counts,
         time=data.time,
-        bkg_rate=data.background_rate,
+        bkg_rate=bkg_rate,
         bkg_variance=bkg_variance,
-        bkg_counts=data.background_counts,
+        bkg_counts=bkg_counts,
         bkg_time=bkg_time,
         zero_variance=zero_variance,
     )

@@ -169,7 +169,7 @@ class _Preparation:
         self.cache: PlanCache = {}
         self._read: dict[Any, Any] = {}
         self._rmfs: dict[Any, Any] = {}
-        self._masks: dict[Any, tuple[Any, npt.NDArray[np.bool_]]] = {}
+        self._masks: dict[Any, npt.NDArray[np.bool_]] = {}
 
     def prepare(self, number: int, source: Source) -> _Prepared:
         """Dataset of a source without its effective area, which goes into the batch as a row."""
@@ -181,9 +181,7 @@ class _Preparation:
         arf = spectra[0].arf if single else None
         if arf is not None:
             spectra = [spectra[0].replace(arf=None)]
-        data = SpectrumSet(spectra, groups=data.groups, notice=data.notice)
-        if self.energy is not None:
-            data = data.select(*self.energy)
+        data = SpectrumSet(spectra, groups=data.groups, notice=self._notice(spectra, data.notice))
         dataset = Dataset(data, self.settings, statistic=self.statistic, weight=self.weight, cache=self.cache)
         area = None
         if arf is not None:
@@ -203,6 +201,19 @@ class _Preparation:
         ]
         key = (tuple(spectrum_keys), tuple((k.name, k.background, k.bins.stop) for k in kinds), area is None)
         return _Prepared(number, dataset, kinds, area, key)
+
+    def _notice(self, spectra: list[Spectrum], notice: list[npt.NDArray[np.bool_]]) -> list[npt.NDArray[np.bool_]]:
+        """Noticed channels, the energy range taken into account; made once for spectra with equal bins."""
+        if self.energy is None:
+            return notice
+        out = []
+        for spectrum, mask in zip(spectra, notice, strict=True):
+            grouping = None if spectrum.grouping is None else spectrum.grouping.tobytes()
+            key = (id(spectrum.rmf), spectrum.quality.tobytes(), grouping)
+            if key not in self._masks:
+                self._masks[key] = SpectrumSet([spectrum]).select(*self.energy).notice[0]
+            out.append(mask & self._masks[key])
+        return out
 
     def _kind(self, dataset: Dataset, index: int) -> StatisticKind:
         block = dataset.blocks[index]
