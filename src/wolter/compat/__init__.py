@@ -1,0 +1,1 @@
+"""Interfaces of other packages on Wolter's engine: they translate, they compute nothing."""
