@@ -249,7 +249,7 @@ def test_no_response_at_all(nova):
 
 
 def test_correction_file_is_not_silently_dropped(nova):
-    with pytest.warns(WolterWarning, match="correction file c.pha is not applied"):
+    with pytest.raises(ResponseError, match="CORRFILE 'c.pha' is not there"):
         Spectrum.read(nova.write_pha(CORRFILE="c.pha"))
 
 

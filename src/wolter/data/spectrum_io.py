@@ -305,9 +305,13 @@ def read_spectrum(
     spectrum.background, spectrum.backfile = _response(
         "BACKFILE", background, spectrum.backfile, folder, follow, lambda p: _load_background(p, number), store
     )
-    if follow and spectrum.corrfile != "none":
-        warnings.warn(
-            f"{spectrum.path}: the correction file {spectrum.corrfile} is not applied", WolterWarning, stacklevel=3
+    spectrum.correction, spectrum.corrfile = _response(
+        "CORRFILE", None, spectrum.corrfile, folder, follow, lambda p: _load_background(p, number), store
+    )
+    if spectrum.correction is not None and len(spectrum.correction) != len(spectrum):
+        raise source.error(
+            f"the correction file {spectrum.corrfile} has {len(spectrum.correction)} channels, the spectrum "
+            f"{len(spectrum)}"
         )
     if spectrum.rmf is not None:
         check_responses(spectrum, allow_mismatch=allow_mismatch)
@@ -457,7 +461,7 @@ def _response(
         there = Path(base).is_file() or not (folder / base).is_file()
         file = fits.parse_name(name) if there else fits.parse_name(f"{folder / base}{rest}")
     place = (key, os.path.realpath(file.path), file.ext, file.ver, file.spectrum_row)
-    if key == "BACKFILE":
+    if key in ("BACKFILE", "CORRFILE"):
         return load(file), name
     if place not in cache:
         cache[place] = load(file)

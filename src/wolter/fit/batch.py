@@ -98,8 +98,11 @@ def draw_bins(
             rate = signed[:, b] + back[b] + np.sqrt(variance) * rng.standard_normal((number, time.size))
             counts = rate * time
         own = entry.spectrum.background
-        bkg_rate: Array = np.zeros((number, time.size))
-        bkg_variance = bkg_rate
+        # without a background spectrum what is left is a correction, which is exact
+        bkg_rate = np.broadcast_to(back[b], (number, time.size))
+        bkg_variance = np.zeros((number, time.size))
+        if own is None:
+            out["bkg_counts"][:, b] = base.bkg_counts[b]
         if own is not None:
             tb = base.bkg_time[b]
             if own.poisson:
@@ -153,17 +156,24 @@ class BatchLikelihood:
         Model, parameters, statistics and responses.
     bins : BinData
         Data [R, N], see `draw_bins`.
+
+    Raises
+    ------
+    FitError
+        If the fit has a systematic error of the model.
     """
 
     def __init__(self, fit: FitState, bins: BinData) -> None:
         self.free = fit.table.free
         self.bins = bins
         dataset = fit.dataset
+        if dataset.systematic:
+            raise FitError("simulations know no systematic error of the model", cure="Fit with systematic=0.")
         kinds, parts = [], []
         for block in dataset.blocks:
             first = next(e for e in dataset.spectra if e.bins.start == block.bins.start)
             model_variance = bool(getattr(block.statistic, "model_variance", False))
-            kinds.append(StatisticKind(first.statistic, first.binned.has_background, model_variance, block.bins))
+            kinds.append(StatisticKind(*first.kind, model_variance, block.bins))
             arrays = {f.name: getattr(bins, f.name) for f in fields(BinData)}
             shape = (self.size, block.bins.stop - block.bins.start)
             parts.append(BinData(**{n: np.broadcast_to(a[..., block.bins], shape) for n, a in arrays.items()}))

@@ -49,6 +49,8 @@ class Fit(FitState):
         Notice only this range, by XSPEC's rule.
     weight : str
         Weighting of chi: "standard", "gehrels", "churazov" or "model".
+    systematic : float
+        Systematic error of the model as a fraction of it (XSPEC's "systematic"), added in quadrature by chi.
 
     Attributes
     ----------

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from wolter.errors import FitError
 from wolter.fit.batch import BatchLikelihood, blocks_of, draw_bins, draw_points
 from wolter.fit.statistics import BinData
-from wolter.fit.teststat import batch_test_statistic, check_name, evaluate_test
+from wolter.fit.teststat import batch_test_statistic, check_name, chi_options, evaluate_test
 
 if TYPE_CHECKING:
     from wolter.fit.fit import Fit
@@ -132,4 +132,4 @@ def goodness(
 
 def _test(fit: Fit, test: str, bins: BinData, model: Array) -> Array:
     slices = [e.bins for e in fit.dataset.spectra]
-    return batch_test_statistic(test, bins, model, slices, model_variance=fit.dataset.weight == "model")
+    return batch_test_statistic(test, bins, model, slices, **chi_options(fit))

@@ -80,6 +80,7 @@ def fit_record(fit: Fit) -> dict[str, Any]:
         "model": fit.model.expression,
         "settings": fit.dataset.settings.to_dict(),
         "weight": fit.dataset.weight,
+        "systematic": fit.dataset.systematic,
         "fitted": fit.fitted,
         "method": result.method if result else None,
         "converged": result.converged if result else None,

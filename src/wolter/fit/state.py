@@ -13,6 +13,7 @@ from wolter.data.spectrum import Spectrum
 from wolter.data.spectrum_set import SpectrumSet
 from wolter.errors import FitError, ParameterError, WolterWarning
 from wolter.fit.dataset import Dataset, FitSpectrum, bin_data
+from wolter.fit.doubts import few_counts
 from wolter.fit.likelihood import Likelihood, ModelSet
 from wolter.fit.numerics import chi2_sf
 from wolter.fit.results import ErrorResult, FitResult
@@ -41,6 +42,7 @@ class FitState:
         settings: Settings | None = None,
         energy: Any = None,
         weight: str = "standard",
+        systematic: float = 0.0,
     ) -> None:
         if isinstance(model, str):
             model = Model(model, settings=settings)
@@ -49,7 +51,7 @@ class FitState:
         data = spectra if isinstance(spectra, SpectrumSet) else SpectrumSet(list(spectra))
         if energy is not None:
             data = data.select(*energy)
-        self.dataset = Dataset(data, model.settings, statistic=statistic, weight=weight)
+        self.dataset = Dataset(data, model.settings, statistic=statistic, weight=weight, systematic=systematic)
         self.table = ParameterTable(model, self.dataset.n_groups)
         self._models = ModelSet(self.dataset, model.node)
         self._likelihood: Likelihood | None = None
@@ -198,7 +200,7 @@ class FitState:
         weight = self.dataset.weight
         total = 0.0
         for entry in self.dataset.spectra:
-            chi = Chi(bin_data(entry, weight), model_variance=weight == "model")
+            chi = Chi(bin_data(entry, weight), model_variance=weight == "model", systematic=self.dataset.systematic)
             total += float(chi.value(model[entry.bins]).sum())
         return total
 
@@ -226,6 +228,9 @@ class FitState:
                 WolterWarning,
                 stacklevel=3,
             )
+        few = few_counts(self.dataset)
+        if few:
+            warnings.warn(few, WolterWarning, stacklevel=4)
 
     def folded(self) -> list[Array]:
         """Folded model rate of each spectrum in its noticed bins, counts/s."""

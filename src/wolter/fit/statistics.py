@@ -127,35 +127,43 @@ class Chi(Statistic):
     model_variance : bool
         Variance (m + b)/t_s plus that of the background, instead of the data's. As in XSPEC it is held fixed when the
         statistic is differentiated.
+    systematic : float
+        Systematic error of the model as a fraction of it (XSPEC's "systematic"), added in quadrature; held fixed too.
     """
 
     name = "chi"
     poisson = False
 
-    def __init__(self, bins: BinData, *, model_variance: bool = False) -> None:
+    def __init__(self, bins: BinData, *, model_variance: bool = False, systematic: float = 0.0) -> None:
         super().__init__(bins)
         self.model_variance = model_variance
+        self.systematic = systematic
         self.net = bins.rate - bins.bkg_rate
         variance = bins.variance + bins.bkg_variance
         self.zero = np.zeros(bins.size, dtype=bool) if model_variance else variance == 0
         variance = np.where(variance == 0, bins.zero_variance, variance)
+        self._variance = variance
         self.inverse = 1.0 / variance
         self._root = np.sqrt(self.inverse)
         self._scaled = self.net * self._root
 
     def _weights(self, model: Array) -> Array:
-        variance = (model + self.bins.bkg_rate) / self.bins.time + self.bins.bkg_variance
-        return 1.0 / np.where(variance == 0, self.bins.zero_variance, variance)
+        if self.model_variance:
+            variance = (model + self.bins.bkg_rate) / self.bins.time + self.bins.bkg_variance
+            variance = np.where(variance == 0, self.bins.zero_variance, variance)
+        else:
+            variance = self._variance
+        return 1.0 / (variance + (self.systematic * model) ** 2)
 
     def value(self, model: Array) -> Array:
-        if self.model_variance:
+        if self.model_variance or self.systematic:
             return (self.net - model) ** 2 * self._weights(model)
         residual = model * self._root
         np.subtract(residual, self._scaled, out=residual)
         return np.multiply(residual, residual, out=residual)
 
     def derivatives(self, model: Array, *, expected: bool = False) -> tuple[Array, Array, Array]:
-        inverse = self._weights(model) if self.model_variance else self.inverse
+        inverse = self._weights(model) if self.model_variance or self.systematic else self.inverse
         residual = self.net - model
         slope = residual * inverse
         return residual * slope, slope, inverse
@@ -355,7 +363,9 @@ def churazov_variance(counts: Array, time: Array) -> Array:
     return mean / (time * time)
 
 
-def make_statistic(name: str, bins: BinData, *, background: bool, model_variance: bool = False) -> Statistic:
+def make_statistic(
+    name: str, bins: BinData, *, background: bool, model_variance: bool = False, systematic: float = 0.0
+) -> Statistic:
     """Statistic of that name for the bins of spectra that all have, or all lack, a background.
 
     Parameters
@@ -368,6 +378,8 @@ def make_statistic(name: str, bins: BinData, *, background: bool, model_variance
         Whether a background belongs to them.
     model_variance : bool
         Whether chi takes its variance from the model.
+    systematic : float
+        Systematic error of the model, as a fraction, for chi.
 
     Raises
     ------
@@ -375,7 +387,7 @@ def make_statistic(name: str, bins: BinData, *, background: bool, model_variance
         For an unknown statistic.
     """
     if name == "chi":
-        return Chi(bins, model_variance=model_variance)
+        return Chi(bins, model_variance=model_variance, systematic=systematic)
     if name not in STATISTICS:
         raise FitError(
             f"unknown statistic {name!r}",

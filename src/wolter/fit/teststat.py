@@ -7,7 +7,7 @@ of data. Definitions follow the XSPEC manual, appendix B, and were checked again
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +45,7 @@ def evaluate_test(fit: FitState, name: str = "chi") -> float:
     bins = dataset_bins(fit.dataset, fit.dataset.weight)
     model = fit.likelihood.model(fit.table.free.start[None])[0]
     slices = [e.bins for e in fit.dataset.spectra]
-    return float(batch_test_statistic(name, bins, model, slices, model_variance=fit.dataset.weight == "model"))
+    return float(batch_test_statistic(name, bins, model, slices, **chi_options(fit)))
 
 
 def check_name(name: str) -> None:
@@ -64,6 +64,7 @@ def batch_test_statistic(
     spectra: Sequence[slice],
     *,
     model_variance: bool = False,
+    systematic: float = 0.0,
 ) -> Array:
     """Test statistic of each of many data sets.
 
@@ -80,6 +81,8 @@ def batch_test_statistic(
         are added up before the logarithm is taken; signs run on from spectrum to spectrum.
     model_variance : bool
         For "chi": variances of the model (weight "model").
+    systematic : float
+        For "chi": systematic error of the model, as a fraction.
 
     Returns
     -------
@@ -89,7 +92,7 @@ def batch_test_statistic(
     net = bins.rate - bins.bkg_rate
     with np.errstate(divide="ignore", invalid="ignore"):
         if name == "chi":
-            return _chi(bins, model, model_variance).sum(axis=-1)
+            return Chi(bins, model_variance=model_variance, systematic=systematic).value(model).sum(axis=-1)
         if name == "pchi":
             variance = np.where(model == 0, bins.zero_variance * bins.time, model)
             return ((net - model) ** 2 * bins.time / variance).sum(axis=-1)
@@ -99,8 +102,9 @@ def batch_test_statistic(
         return np.log(total)
 
 
-def _chi(bins: BinData, model: Array, model_variance: bool) -> Array:
-    return Chi(bins, model_variance=model_variance).value(model)
+def chi_options(fit: FitState) -> dict[str, Any]:
+    """How chi-squared is weighted in a fit."""
+    return {"model_variance": fit.dataset.weight == "model", "systematic": fit.dataset.systematic}
 
 
 def _distance(name: str, net: Array, model: Array) -> Array:
