@@ -13,7 +13,7 @@ from wolter.fit.minimum import Minimum, bounds, further_starts, wrap
 __all__ = ["migrad"]
 
 Array = npt.NDArray[np.float64]
-_WIDE = 1e6
+_WIDE = 1e3  # times the value: limits this far away are as good as none
 _NEAR = 1e-4  # of the initial error: a parameter this near a limit counts as being on it
 
 
@@ -74,8 +74,9 @@ def _descend(likelihood: Likelihood, start: Array, max_iterations: int | None) -
 
     lower, upper = bounds(likelihood, cyclic=True)
     # Minuit maps limits by a sine: very wide ones cost all digits, and on one it cannot move
-    lower = np.where(lower < -_WIDE, -np.inf, lower)
-    upper = np.where(upper > _WIDE, np.inf, upper)
+    far = _WIDE * np.maximum(np.abs(start), 1.0)
+    lower = np.where(lower < -far, -np.inf, lower)
+    upper = np.where(upper > far, np.inf, upper)
     width = np.where(np.isfinite(upper - lower), upper - lower, np.maximum(np.abs(start), 1.0))
     start = np.clip(start, lower + 1e-2 * width, upper - 1e-2 * width)
     fit = Minuit(cast(Any, statistic), start, grad=cast(Any, gradient))
