@@ -1,4 +1,4 @@
-"""Data and statistics that do not go together: errors where a statistic has no meaning, sentences where it is biased."""
+"""Data and statistics that do not go together: errors where a statistic is meaningless, sentences where it is biased."""
 
 from __future__ import annotations
 
