@@ -56,7 +56,7 @@ class Selection:
         Columns whose value must lie in one of some closed ranges.
     lists : tuple of (column, values)
         Columns whose value must be in a list (grades).
-    expressions : tuple of Expression
+    expressions : tuple of RowTest
         Row expressions.
     gti : GTI or None
         Further time intervals.
@@ -65,7 +65,7 @@ class Selection:
     regions: tuple[RegionCut, ...] = ()
     ranges: tuple[ColumnRanges, ...] = ()
     lists: tuple[tuple[str, tuple[int, ...]], ...] = ()
-    expressions: tuple[Expression, ...] = ()
+    expressions: tuple[RowTest, ...] = ()
     gti: GTI | None = None
 
     def with_gti(self, gti: GTI) -> Selection:
@@ -77,7 +77,7 @@ class Selection:
         """Columns the tests look at."""
         names = [n for cut in self.regions for n in (cut.x, cut.y)]
         names += [r[0] for r in self.ranges] + [name for name, _ in self.lists]
-        return names + [n for e in self.expressions for n in sorted(e.names)]
+        return names + [n for e in self.expressions for n in e.columns]
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,33 @@ class TimeTest:
             if mine.any():
                 good[mine] = gti.contains(time[mine])
         return good
+
+
+@dataclass(frozen=True)
+class RowTest:
+    """Test of events by a row expression.
+
+    Attributes
+    ----------
+    expression : Expression
+        A condition that looks at one row at a time.
+    columns : tuple of str
+        Columns it needs.
+    keywords : mapping
+        Header of the table, for keywords named in it.
+    functions : mapping of str to callable
+        What ``gtifilter`` and ``regfilter`` mean here.
+    """
+
+    expression: Expression
+    columns: tuple[str, ...]
+    keywords: Any
+    functions: Mapping[str, Any]
+
+    def __call__(self, get: Callable[[str], NDArray[Any]], number: int) -> NDArray[np.bool_]:
+        """Mask of the events that satisfy the condition."""
+        values = {name: get(name) for name in self.columns}
+        return self.expression.select(values, keywords=self.keywords, functions=self.functions, nrows=number)
 
 
 class _Rows:
@@ -213,9 +240,7 @@ def _passes(rows: _Rows, selection: Selection, time_test: TimeTest | None) -> bo
         if not rows.keep(np.isin(rows.get(name), values)):
             return False
     for expression in selection.expressions:
-        columns = {name: rows.get_nullable(name) for name in expression.names}
-        mask = np.broadcast_to(np.asarray(expression.evaluate(columns)).astype(bool), rows.number)
-        if not rows.keep(mask):
+        if not rows.keep(expression(rows.get_nullable, rows.number)):
             return False
     return time_test is None or rows.keep(time_test(rows.get))
 

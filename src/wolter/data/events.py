@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wolter import fits
+from wolter.data._event_filter import row_test
 from wolter.data._event_scan import ROW, ColumnRanges, Part, RegionCut, Selection, TimeTest, grouped_ranges, scan
 from wolter.data._event_source import EventSource, TimeReference
 from wolter.errors import DataError, FitsError, GTIError, RegionError
-from wolter.expr import parse
 from wolter.gti import GTI
 from wolter.mission import EnergyScale, Mission
 from wolter.sky import RegionSet, TanWCS, as_region
@@ -334,10 +334,7 @@ class EventList:
         if grade is not None:
             chosen = replace(chosen, lists=(*chosen.lists, (self._grade_column(), _grades(grade))))
         if expression is not None:
-            parsed = parse(expression)
-            for name in sorted(parsed.names):
-                self._source.column_name(name)
-            chosen = replace(chosen, expressions=(*chosen.expressions, parsed))
+            chosen = replace(chosen, expressions=(*chosen.expressions, row_test(self, self._source, expression)))
         if time is not None:
             chosen = chosen.with_gti(self._time_cut(time))
         if gti is not None:
