@@ -68,10 +68,18 @@ def command(
         if plot is not None:
             from wolter.plot import contour
 
-            save_figure(contour(grid, polar=polar), plot, overwrite=overwrite)
+            save_figure(contour(grid, polar=polar, best=_best(fit, grid.names)), plot, overwrite=overwrite)
     at = ", ".join(f"{n} = {v:.4g}" for n, v in result["minimum"]["at"].items())
     emit(
         result,
         as_json,
         f"{grid.statistic.size} points; best fit {fit.statistic:.2f}; lowest grid point {lowest:.2f} at {at}",
     )
+
+
+def _best(fit: Any, names: Any) -> dict[str, float]:
+    """Values of the best fit on the axes of a grid."""
+    values = {}
+    for row in fit.parameters:
+        values[row.name if row.group == 1 else f"{row.group}:{row.name}"] = row.value
+    return {name: values[name] for name in names if name in values}

@@ -2,54 +2,62 @@
 
 from __future__ import annotations
 
-import dataclasses
+from typing import TYPE_CHECKING
 
 import click
 
 from wolter.cli._common import emit, example, json_option
 
+if TYPE_CHECKING:
+    from wolter.models.catalogue import ComponentInfo
+
 __all__ = ["command"]
 
 
-@click.command("models", epilog=example("wolter models", "wolter models TBabs"))
+@click.command("models", epilog=example("wolter models", "wolter models TBabs", "wolter models --usable"))
 @click.argument("name", required=False)
+@click.option("--usable", is_flag=True, help="List only what can be used on this computer.")
 @json_option
-def command(name: str | None, as_json: bool) -> None:
-    """List the model components, or show the parameters of one."""
-    from wolter.models import get_component, list_components
+def command(name: str | None, usable: bool, as_json: bool) -> None:
+    """List the model components, or show the parameters of one.
 
-    if name is None:
-        rows = list_components()
-        result = {"components": [dataclasses.asdict(r) for r in rows]}
-        width = max(len(r["name"]) for r in result["components"])
-        emit(
-            result,
-            as_json,
-            lambda: "\n".join(
-                f"{r['name']:<{width}}  {r['kind']:<5} {r.get('origin', '')}" for r in result["components"]
-            ),
-        )
+    Components come from Wolter itself (native), from the user (python), or from XSPEC's own library, of which some
+    need data files that may not be on this computer. The first listing tries them all, which takes some seconds.
+    """
+    from wolter.models.catalogue import describe_component, list_components
+
+    if name is not None:
+        entry = describe_component(name, check=True)
+        emit(entry.to_dict(), as_json, "\n".join(_details(entry)))
         return
-    component = get_component(name)
-    parameters = [
-        {
-            "name": p.name,
-            "unit": p.unit,
-            "default": p.default,
-            "hard_min": p.hard_min,
-            "soft_min": p.soft_min,
-            "soft_max": p.soft_max,
-            "hard_max": p.hard_max,
-            "frozen": p.frozen,
-        }
-        for p in component.parameters
-    ]
-    result = {"name": component.name, "kind": component.kind, "parameters": parameters, "description": component.doc}
-    lines = [f"{component.name} ({component.kind})", component.doc, ""]
-    for p in parameters:
-        state = " frozen" if p["frozen"] else ""
+    entries = [e for e in list_components(check=True) if e.usable or not usable]
+    result = {"components": [e.to_dict() for e in entries]}
+    emit(result, as_json, lambda: "\n".join(_table(entries)))
+
+
+def _table(entries: list[ComponentInfo]) -> list[str]:
+    width = max(len(e.name) for e in entries)
+    lines = []
+    for e in entries:
+        state = "yes" if e.usable else f"no: {e.reason}"
+        lines.append(f"{e.name:<{width}}  {e.kind:<15} {e.origin:<14} {state}")
+    usable = sum(bool(e.usable) for e in entries)
+    origins: dict[str, int] = {}
+    for e in entries:
+        origins[e.origin] = origins.get(e.origin, 0) + 1
+    count = ", ".join(f"{n} {origin}" for origin, n in origins.items())
+    return [f"{'name':<{width}}  {'kind':<15} {'origin':<14} usable here", *lines, f"{usable} usable of {count}"]
+
+
+def _details(entry: ComponentInfo) -> list[str]:
+    lines = [f"{entry.name} ({entry.kind}, {entry.origin})", entry.doc]
+    if not entry.usable:
+        lines.append(f"Not usable here: {entry.reason}.")
+    lines += ["", f"  {'name':<14} {'unit':<10} {'default':>10}   hard (soft) limits"]
+    for p in entry.parameters:
+        state = {"par": " frozen" if p.frozen else "", "switch": " switch", "scale": " scale"}[p.kind]
         lines.append(
-            f"  {p['name']:<10} {p['unit']:<8} {p['default']:>10g}   {p['hard_min']:g} ({p['soft_min']:g}) ... "
-            f"({p['soft_max']:g}) {p['hard_max']:g}{state}"
+            f"  {p.name:<14} {p.unit:<10} {p.default:>10g}   {p.hard_min:g} ({p.soft_min:g}) ... "
+            f"({p.soft_max:g}) {p.hard_max:g}{state}"
         )
-    emit(result, as_json, "\n".join(lines))
+    return lines
