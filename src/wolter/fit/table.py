@@ -111,7 +111,10 @@ class ParameterTable:
             group, bare = (int(m[1]), m[2]) if (m := _GROUP.fullmatch(name)) else (1, name)
             names = {p.name.lower() for p in self.models[0].parameters}
             if bare.lower() not in names:
-                component = find_component(bare, self.models[0].components)
+                try:
+                    component = find_component(bare, self.models[0].components)
+                except ParameterError:
+                    return [self.find(name)]  # whose message knows parameters and components
                 return [self._find(f"{group}:{p.full_name}", group) for p in component.parameters]
         return [self.find(name)]
 

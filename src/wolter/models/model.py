@@ -343,5 +343,5 @@ def find_parameter(name: str | int, components: Sequence[Component]) -> int:
         raise ParameterError(
             f"parameter name {name!r} is ambiguous", cure=f"Write {' or '.join(p.full_name for p in found)}."
         )
-    near = suggest(name, [p.name for p in parameters]) or suggest(name, names)
+    near = suggest(name, [*(p.name for p in parameters), *(c.label for c in components)]) or suggest(name, names)
     raise ParameterError(f"unknown parameter {name!r}", cure=near or f"The model has {', '.join(names)}.")
