@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from wolter.fit.dataset import Dataset
     from wolter.fit.fit import Fit
     from wolter.fit.grid import Grid
+    from wolter.fit.many import fit_many
+    from wolter.fit.many_results import ManyFits
     from wolter.fit.mdp import mdp99, measured_mdp, predict_mdp
     from wolter.fit.numerics import delta_statistic
     from wolter.fit.plotdata import PlotData
@@ -25,11 +27,13 @@ _EXPORTS: dict[str, str] = {
     "FitResult": "results",
     "Flux": "results",
     "Grid": "grid",
+    "ManyFits": "many_results",
     "ParameterRow": "results",
     "PlotData": "plotdata",
     "PolarisationSpectrum": "polarisation",
     "SpectrumRow": "results",
     "delta_statistic": "numerics",
+    "fit_many": "many",
     "mdp99": "mdp",
     "measured_mdp": "mdp",
     "predict_mdp": "mdp",
@@ -42,11 +46,13 @@ __all__ = [
     "FitResult",
     "Flux",
     "Grid",
+    "ManyFits",
     "ParameterRow",
     "PlotData",
     "PolarisationSpectrum",
     "SpectrumRow",
     "delta_statistic",
+    "fit_many",
     "mdp99",
     "measured_mdp",
     "predict_mdp",
