@@ -121,14 +121,28 @@ def test_everyday_abbreviations(short, full):
         ("p", "too short"),
         ("powerlau", "Did you mean 'powerlaw'"),
         ("xyzzy", "unknown component 'xyzzy'"),
-        ("kerrbb", "XSPEC's component 'kerrbb' is not available here"),
-        ("comptb", "XSPEC's component 'comptb' is not available here"),
-        ("kerrb", r"'kerrbb' \(for which 'kerrb' stands\)"),
     ],
 )
 def test_unknown_names(name, said):
     with pytest.raises(ModelError, match=said):
         get_component(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("kerrbb", "XSPEC's component 'kerrbb' is not available here"),
+        ("comptb", "XSPEC's component 'comptb' is not available here"),
+        ("kerrb", r"'kerrbb' \(for which 'kerrb' stands\)"),
+        ("kerrbb", r"pip install 'wolter\[xspec\]'"),
+    ],
+)
+def test_names_of_xspec_without_its_library(monkeypatch, name, said):
+    for module in ("installation", "bridge"):
+        monkeypatch.setattr(f"wolter.models.xspec_library.{module}.find_installation", lambda: None)
+    with pytest.raises(ModelError) as caught:
+        get_component(name)
+    assert re.search(said, str(caught.value))
 
 
 def test_catalogue_lists_all():

@@ -141,9 +141,11 @@ class ComponentDef:
         Of a convolution: ``padding(lo_kev, hi_kev, pars[B, P]) -> (lo_kev, hi_kev)``, the wider range on which its
         operand has to be known for the result to be right on the range given.
     origin : str
-        "native", "table", "python" or "xspec".
+        "native", "table", "python" or "XSPEC library".
     doc : str
         One line: what it is.
+    text : str
+        How it is written in an expression, if not by its name (table models).
     """
 
     name: str
@@ -156,6 +158,7 @@ class ComponentDef:
     padding: Callable[[float, float, Array], tuple[float, float]] | None = None
     origin: str = "native"
     doc: str = ""
+    text: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KIND_WORDS:

@@ -1,6 +1,7 @@
 """Components by name: where each lives, lookup with XSPEC's abbreviations, registration of further ones.
 
-A module with components is imported when one of them is asked for, so importing `wolter.models` imports none.
+A module with components is imported when one of them is asked for, so importing `wolter.models` imports none. A name
+means the user's component, else the native one, else that of XSPEC's library; with the prefix ``xspec_`` the latter.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from wolter.errors import ModelError, suggest
 from wolter.models.definitions import Array, ComponentDef, ComponentFunction, Kind, ParameterDef
 from wolter.models.xspec_names import XSPEC_NAMES
 
-__all__ = ["available_names", "component", "get_component", "register", "resolve_name"]
+__all__ = ["available_names", "component", "get_component", "is_native", "register", "resolve_name"]
 
 # Module (relative to wolter.models) -> names and aliases of its components.
 _MODULES: dict[str, str] = {
@@ -43,6 +44,7 @@ _HOME: dict[str, tuple[str, str]] = {
     name.lower(): (name, f"wolter.models.{module}") for module, names in _MODULES.items() for name in names.split()
 }
 _REGISTERED: dict[str, ComponentDef] = {}
+_LIBRARY = "xspec_"  # prefix that asks for the component of XSPEC's library
 
 
 def register(definition: ComponentDef, *, replace: bool = False) -> ComponentDef:
@@ -117,9 +119,20 @@ def component(
     return wrap
 
 
+def is_native(name: str) -> bool:
+    """Whether a name or alias (exact but for case) is that of a native component."""
+    return name.lower() in _HOME
+
+
 def available_names() -> list[str]:
-    """Full names of all components that can be used, without aliases, sorted without regard to case."""
-    names = {name.lower(): name for name, _ in _HOME.values()}
+    """Full names of all components, without aliases, sorted without regard to case.
+
+    Those of XSPEC's library are among them where it is installed, whether or not their data files are.
+    """
+    from wolter.models.xspec_library.bridge import library_names
+
+    names = {name.lower(): name for name in library_names()}
+    names |= {name.lower(): name for name, _ in _HOME.values()}
     aliases: set[str] = set()
     for key, definition in _REGISTERED.items():
         if key == definition.name.lower():
@@ -144,7 +157,7 @@ def resolve_name(name: str) -> str:
     Raises
     ------
     ModelError
-        For an unknown name, with the nearest known ones, or an XSPEC component that is not available here.
+        For an unknown name, with the nearest known ones, or an XSPEC component whose library is not installed.
     """
     key = name.strip().lower()
     if key in _REGISTERED:
@@ -153,13 +166,22 @@ def resolve_name(name: str) -> str:
         return _HOME[key][0]
     if len(key) < 2:
         raise ModelError(f"component name {name!r} is too short", cure="Two letters are needed at least.")
+    if key.startswith(_LIBRARY):
+        return _library_name(name)
     full = next((n for n in XSPEC_NAMES if n.lower() == key), None) or _by_abbreviation(key)
     if full is not None:
         if full.lower() in _HOME or full.lower() in _REGISTERED:
             return resolve_name(full)
+        from wolter.models.xspec_library.bridge import library_component
+        from wolter.models.xspec_library.installation import CURE, find_installation
+
         meant = "" if full.lower() == key else f" (for which {name!r} stands)"
+        if find_installation() is None:
+            raise ModelError(f"XSPEC's component {full!r}{meant} is not available here", cure=CURE)
+        if library_component(full) is not None:
+            return full
         raise ModelError(
-            f"XSPEC's component {full!r}{meant} is not available here",
+            f"XSPEC's component {full!r}{meant} is not in the library installed",
             cure=suggest(full, available_names()) or "`wolter models` lists the components there are.",
         )
     others = sorted({d.name for k, d in _REGISTERED.items() if k.startswith(key)})
@@ -173,6 +195,22 @@ def resolve_name(name: str) -> str:
     )
 
 
+def _library_name(name: str) -> str:
+    from wolter.models.xspec_library.bridge import library_component, library_names
+
+    short = name.strip()[len(_LIBRARY) :]
+    definition = library_component(name.strip())
+    if definition is None and len(short) > 1:
+        full = _by_abbreviation(short.lower())
+        definition = None if full is None else library_component(f"{_LIBRARY}{full}")
+    if definition is None:
+        raise ModelError(
+            f"XSPEC's library has no component {short!r}",
+            cure=suggest(short, library_names()) or "`wolter models` lists the components there are.",
+        )
+    return definition.name
+
+
 def get_component(name: str) -> ComponentDef:
     """Definition of a component by XSPEC's name or abbreviation, case ignored; see `resolve_name`.
 
@@ -182,6 +220,13 @@ def get_component(name: str) -> ComponentDef:
         For a name that is not known.
     """
     key = resolve_name(name).lower()
-    if key not in _REGISTERED:
+    if key in _REGISTERED:
+        return _REGISTERED[key]
+    if key in _HOME:
         importlib.import_module(_HOME[key][1])
-    return _REGISTERED[key]
+        return _REGISTERED[key]
+    from wolter.models.xspec_library.bridge import library_component
+
+    definition = library_component(key)
+    assert definition is not None
+    return definition

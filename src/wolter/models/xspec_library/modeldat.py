@@ -3,8 +3,8 @@
 Format (XSPEC manual, appendix C): a line with name, number of parameters, energy range, function, kind, a flag for
 model variances, optionally a flag for dependence on the spectrum and an initialisation string; then a line for each
 parameter with name, unit (quoted if blank), default, hard minimum, soft minimum, soft maximum, hard maximum and step,
-whose sign says frozen. A name that begins with ``$`` is a switch and one with ``*`` a scale parameter; neither is fitted and
-their unit and limits may be left out. The prefix of the function gives the calling convention: ``C_`` and
+whose sign says frozen. A name that begins with ``$`` is a switch and one with ``*`` a scale parameter; neither is
+fitted and their unit and limits may be left out. The prefix of the function gives the calling convention: ``C_`` and
 ``c_`` double precision C, ``F_`` double precision Fortran, none single precision Fortran.
 """
 
@@ -23,7 +23,7 @@ __all__ = ["LibraryModel", "read_model_dat"]
 
 Convention = Literal["c", "double", "single", "internal"]
 _KINDS: dict[str, Kind] = {"add": "add", "mul": "mul", "con": "con", "mix": "mix", "acn": "con", "amx": "mix"}
-_WIDE = 1e20  # limits of a switch or scale that model.dat gives none for
+_WIDE = 1e6  # limits of a switch or scale that model.dat gives none for
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,8 @@ def _parameter(words: list[str]) -> ParameterDef:
         unit, rest = rest[0], rest[1:]
     default, *limits = [float(w) for w in rest[:6]]
     if len(limits) < 4:
-        limits = [-_WIDE, -_WIDE, _WIDE, _WIDE]
+        wide = max(_WIDE, 10.0 * abs(default))
+        limits = [-wide, -wide, wide, wide]
     # Where the list contradicts itself the outer of two limits is taken, so that every default is possible.
     hard_min, hard_max = min(limits[0], limits[1], default), max(limits[2], limits[3], default)
     soft_min, soft_max = max(limits[1], hard_min), min(limits[2], hard_max)

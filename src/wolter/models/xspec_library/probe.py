@@ -9,7 +9,7 @@ user's cache folder, for the version of the library and the data files there are
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -110,11 +110,14 @@ def probe(model: LibraryModel, settings: Settings, pool: Pool) -> Usability:
     return store[key]
 
 
-def probe_all(settings: Settings, pool: Pool, *, progress: bool | None = None) -> dict[str, Usability]:
-    """Usability of every component by name; the first time this takes some ten seconds."""
+def probe_all(
+    settings: Settings, pool: Pool, *, names: Iterable[str] | None = None, progress: bool | None = None
+) -> dict[str, Usability]:
+    """Usability of all components, or of those named, by name; the first time this takes some seconds."""
     from wolter._progress import track
 
-    models = list(pool.installation.models().values())
+    wanted = None if names is None else set(names)
+    models = [m for m in pool.installation.models().values() if wanted is None or m.name in wanted]
     store = _store(pool.installation)
     out: dict[str, Usability] = {}
     known = len(store)
