@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from wolter.models.grammar import parse_expression
     from wolter.models.model import Model
     from wolter.models.parameter import Parameter
-    from wolter.models.registry import component, get_component, register
+    from wolter.models.registry import get_component, register
     from wolter.models.settings import Settings
+    from wolter.models.user import component, component_scope, param, unregister
 
 _EXPORTS: dict[str, str] = {
     "CompiledModel": "compiled",
@@ -26,11 +27,14 @@ _EXPORTS: dict[str, str] = {
     "Parameter": "parameter",
     "ParameterDef": "definitions",
     "Settings": "settings",
-    "component": "registry",
+    "component": "user",
+    "component_scope": "user",
     "get_component": "registry",
     "list_components": "catalogue",
+    "param": "user",
     "parse_expression": "grammar",
     "register": "registry",
+    "unregister": "user",
 }
 
 __all__ = [
@@ -42,10 +46,13 @@ __all__ = [
     "ParameterDef",
     "Settings",
     "component",
+    "component_scope",
     "get_component",
     "list_components",
+    "param",
     "parse_expression",
     "register",
+    "unregister",
 ]
 
 
