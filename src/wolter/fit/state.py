@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,9 @@ from wolter.models.definitions import Context
 from wolter.models.model import Model
 from wolter.models.parameter import Parameter
 from wolter.models.settings import Settings
+
+if TYPE_CHECKING:
+    from wolter.fit.priors import Prior
 
 __all__ = ["FitState"]
 
@@ -59,6 +62,8 @@ class FitState:
         self._fit_version = -1
         self._method = "default"
         self._errors: dict[int, ErrorResult] = {}
+        self.priors: dict[int, Prior] = {}
+        self._bayes = False
         self.result: FitResult | None = None
         self.dataset.warn()
 
@@ -146,6 +151,42 @@ class FitState:
         """Change the hard limits of a parameter; the soft ones are moved inside."""
         self.table[name].set_limits(lo, hi)
 
+    def prior(self, name: str | int, prior: Prior | str | None) -> None:
+        """Give a parameter a prior: an object of `wolter.fit.priors`, XSPEC's words ("gauss 1.9 0.02"), None for none.
+
+        Samplers always use it; the statistic contains it once `bayes` is true.
+
+        Raises
+        ------
+        ParameterError
+            For an unknown name, or a prior that contradicts the hard limits.
+        """
+        from wolter.fit.priors import make_prior
+
+        position = self.table.find(name)
+        if prior is None:
+            self.priors.pop(position, None)
+        else:
+            made = make_prior(prior)
+            parameter = self.table.parameters[position]
+            made.check(self.table.label(position), parameter.hard_min, parameter.hard_max)
+            self.priors[position] = made
+        self._likelihood = None
+        if self._bayes:
+            self.table._changed()
+
+    @property
+    def bayes(self) -> bool:
+        """Whether the statistic contains ``-2 ln p`` of the priors, as with XSPEC's "bayes on"."""
+        return self._bayes
+
+    @bayes.setter
+    def bayes(self, value: bool) -> None:
+        if bool(value) != self._bayes:
+            self._bayes = bool(value)
+            self._likelihood = None
+            self.table._changed()
+
     def use_statistic(self, statistic: str | Sequence[str], weight: str = "standard") -> None:
         """Change statistic and weighting; the fit has to be run again."""
         self.dataset.with_statistic(statistic, weight)
@@ -160,7 +201,12 @@ class FitState:
         """Statistic as a function of the present free parameters."""
         free = self.table.free
         if self._likelihood is None or self._likelihood.free is not free:
-            self._likelihood = Likelihood(self._models, free)
+            if self._bayes and self.priors:
+                from wolter.fit.posterior import PosteriorLikelihood
+
+                self._likelihood = PosteriorLikelihood(self._models, free, self.priors)
+            else:
+                self._likelihood = Likelihood(self._models, free)
         return self._likelihood
 
     @property
