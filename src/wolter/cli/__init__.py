@@ -22,6 +22,7 @@ _VERBS = {
     "simulate": ("simulate", "Simulate an observation with known truth."),
     "report": ("report", "Fit and write one self-contained HTML report."),
     "demo": ("demo", "Simulate an observation and run the whole analysis on it."),
+    "run": ("run", "Run a script or notebook with heasoftpy, xspec, ... resolved to Wolter."),
     "models": ("models", "List the model components, or show one."),
 }
 
