@@ -105,14 +105,15 @@ def find_minimum(
     free = likelihood.free
     free.require()
     start = free.start.copy()
-    likelihood.check_finite(start)
-    if not np.isfinite(likelihood.statistic(start[None])[0]):
+    before = float(likelihood.statistic(start[None])[0])
+    if not np.isfinite(before):
+        likelihood.check_finite(start)
         raise FitError("the statistic is not a number at the start", cure="Change the initial values.")
     if renorm:
         scaled = renormalise(likelihood, start)
-        if method == "leven" or not np.array_equal(scaled, start):
-            both = likelihood.statistic(np.stack([start, scaled]))
-            if np.isfinite(both[1]) and (method == "leven" or both[1] < both[0]):
+        if not np.array_equal(scaled, start):
+            after = float(likelihood.statistic(scaled[None])[0])
+            if np.isfinite(after) and (method == "leven" or after < before):
                 start = scaled
     if method == "default":
         return _default(likelihood, start, max_iterations)
