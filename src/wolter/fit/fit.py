@@ -356,6 +356,8 @@ class Fit(FitState):
         draws: int = 0,
         seed: int | None = None,
         spectra: bool = False,
+        without: str | Iterable[str] | None = None,
+        only: str | Iterable[str] | None = None,
     ) -> list[Flux]:
         """Flux of the model in an energy range, one entry per data group (or per spectrum).
 
@@ -371,11 +373,17 @@ class Fit(FitState):
             Of the draws.
         spectra : bool
             Per spectrum, with its own Stokes parameter.
+        without : str or iterable of str, optional
+            Components left out: ``without="TBabs"`` is the unabsorbed flux.
+        only : str or iterable of str, optional
+            Additive components of which the flux is wanted.
         """
         from wolter.fit.flux import model_fluxes
+        from wolter.fit.selection import model_part
         from wolter.units import to_range_kev
 
         low, high = to_range_kev((lo, hi))
+        whole = without is None and only is None
         return model_fluxes(
             self.dataset,
             self.table,
@@ -386,6 +394,7 @@ class Fit(FitState):
             draws=draws,
             seed=seed,
             spectra=spectra,
+            part=None if whole else model_part(self.model, without=without, only=only),
         )
 
     def plot_data(

@@ -11,6 +11,7 @@ from wolter.errors import WolterWarning
 from wolter.fit.dataset import Dataset, FitSpectrum
 from wolter.fit.numerics import normal_quantile
 from wolter.fit.results import Flux
+from wolter.fit.selection import ModelPart
 from wolter.fit.table import ParameterTable
 from wolter.models.compiled import CompiledModel
 from wolter.models.definitions import Context
@@ -56,6 +57,7 @@ def model_fluxes(
     draws: int = 0,
     seed: int | None = None,
     spectra: bool = False,
+    part: ModelPart | None = None,
 ) -> list[Flux]:
     """Flux of each data group in its total-intensity (Stokes I) context, on the energies of its response.
 
@@ -77,6 +79,8 @@ def model_fluxes(
         Of the draws.
     spectra : bool
         One entry per spectrum, with its own Stokes parameter, instead of one per data group.
+    part : ModelPart, optional
+        Part of the model, instead of the whole.
     """
     free = table.free
     if spectra:
@@ -87,7 +91,7 @@ def model_fluxes(
     full = free.expand(np.vstack([free.start[None], sample]))
     out = []
     for entry in entries:
-        photons, energy, low, high = _evaluate(entry, table, full, lo, hi, keep_stokes=spectra)
+        photons, energy, low, high = _evaluate(entry, table, full, lo, hi, keep_stokes=spectra, part=part)
         group = entry.group
         if weights is None:
             error = (np.nan, np.nan)
@@ -121,7 +125,14 @@ def _intensity(dataset: Dataset, group: int) -> FitSpectrum:
 
 
 def _evaluate(
-    entry: FitSpectrum, table: ParameterTable, full: Array, lo: float, hi: float, *, keep_stokes: bool
+    entry: FitSpectrum,
+    table: ParameterTable,
+    full: Array,
+    lo: float,
+    hi: float,
+    *,
+    keep_stokes: bool,
+    part: ModelPart | None,
 ) -> tuple[Array, Array, float, float]:
     edges = entry.plan.full_edges
     low, high = max(lo, float(edges[0])), min(hi, float(edges[-1]))
@@ -133,8 +144,11 @@ def _evaluate(
         )
     context = entry.context if keep_stokes else Context(0, entry.context.xflt, entry.context.settings)
     first = (entry.group - 1) * table.width
-    compiled = CompiledModel(table.models[0].node, edges, (context,))
-    flux = compiled.evaluate(full[:, first : first + table.width])[0]
+    rows = full[:, first : first + table.width]
+    node = table.models[0].node
+    if part is not None:
+        node, rows = part.node, rows[:, part.columns]
+    flux = CompiledModel(node, edges, (context,)).evaluate(rows)[0]
     photons, energy = band_flux(edges, flux, low, high)
     return photons, energy, low, high
 
