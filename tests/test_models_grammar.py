@@ -141,8 +141,8 @@ def test_needless_parentheses_go(text, printed):
         ("po-bb", 3, "is no operator"),
         ("po^2", 3, "is no operator"),
         ("po?", 3, "unexpected character '?'"),
-        ("tbabs*atable{mine.fits}", 7, "table models (atable) are not yet available"),
-        ("etable{a b.mod}*po", 1, "table models (etable) are not yet available"),
+        ("tbabs*atable{ }", 7, "atable has no file"),
+        ("Etable {}*po", 1, "Write Etable{file}"),
         ("po*mtable{x", 10, "Table models are written"),
     ],
 )

@@ -51,6 +51,11 @@ class Leaf:
         return self.component.name
 
     @property
+    def text(self) -> str:
+        """How the component is written in an expression: its name, or ``atable{file}``."""
+        return self.component.text or self.component.name
+
+    @property
     def kind(self) -> str:
         """Kind of the component: "add", "mul", "con" or "mix"."""
         return self.component.kind
@@ -133,7 +138,7 @@ def parse_expression(text: str) -> Node:
 def format_expression(node: Node) -> str:
     """Text of an expression with full names, explicit asterisks and no needless parenthesis."""
     if isinstance(node, Leaf):
-        return node.name
+        return node.text
     if isinstance(node, Sum):
         return " + ".join(format_expression(t) for t in node.terms)
     if isinstance(node, Convolve):
@@ -305,14 +310,23 @@ class _Parser:
             self.at += 1  # the closing parenthesis, which check_parentheses has seen
             return node
         if token.kind == "table":
-            kind = token.text.split("{")[0].strip().lower()
-            raise self.fail(token, f"table models ({kind}) are not yet available here")
-        try:
-            definition = get_component(token.text)
-        except ModelError as exc:
-            raise self.fail(token, exc.cause, exc.cure) from exc
+            definition = self.table(token)
+        else:
+            try:
+                definition = get_component(token.text)
+            except ModelError as exc:
+                raise self.fail(token, exc.cause, exc.cure) from exc
         self.count += 1
         return Leaf(definition, self.count, token.position)
+
+    def table(self, token: _Token) -> ComponentDef:
+        from wolter.models.tables.components import table_component
+
+        kind, _, file = token.text.partition("{")
+        file = file.rstrip("}").strip()
+        if not file:
+            raise self.fail(token, f"{kind.strip()} has no file", f"Write {kind.strip()}{{file}}.")
+        return table_component(kind, file)
 
     def combine(self, factors: list[tuple[_Token, Node]]) -> Node:
         """Product of factors; convolutions take what follows them."""
