@@ -228,7 +228,8 @@ import xspectrampoline
 functions = xspectrampoline.get_libraries().lib_xs_functions
 functions.FNINIT()
 # FunctionUtility::tableInterpolate(energies, parameters, file, spectrum, flux&, error&, init, kind, whole):
-# the function behind tabint, in double precision. libstdc++'s valarray is (size, pointer), its string (pointer, size, buffer).
+# the function behind tabint, in double precision. In libstdc++ a valarray is (size, pointer), a string (pointer, size,
+# buffer).
 string = "NSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE"
 name = "_ZN15FunctionUtility16tableInterpolateERKSt8valarrayIdES3_" + string + "iRS1_SA_S9_S9_b"
 interpolate = getattr(functions, name)
