@@ -13,12 +13,12 @@ from wolter.errors import FitError, ParameterError
 from wolter.fit._blas import single_thread
 from wolter.fit.covariance import covariance_of
 from wolter.fit.errors import Search, search_intervals
+from wolter.fit.interchange import Interchange
 from wolter.fit.leven import renormalise
 from wolter.fit.minimum import METHODS, Minimum, find_minimum
 from wolter.fit.numerics import delta_statistic
 from wolter.fit.record import fit_record, parameter_rows, spectrum_rows
 from wolter.fit.results import ErrorResult, FitResult, Flux, ParameterRow, SpectrumRow
-from wolter.fit.state import FitState
 
 if TYPE_CHECKING:
     from wolter.fit.grid import Grid
@@ -31,7 +31,7 @@ Array = npt.NDArray[np.float64]
 _XSPEC_DELTA = 2.706  # default of XSPEC's error command
 
 
-class Fit(FitState):
+class Fit(Interchange):
     """Spectra and a model: set parameters, minimise, ask for errors, grids, fluxes and plot data.
 
     Parameters

@@ -1,0 +1,117 @@
+"""The part of a fit that deals with files and samplers: saving, loading, tables, plot data, chains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from wolter.fit.results import ErrorResult, FitResult
+from wolter.fit.state import FitState
+
+if TYPE_CHECKING:
+    from wolter.fit.fit import Fit
+    from wolter.fit.plotdata import PlotData
+
+__all__ = ["Interchange"]
+
+
+class Interchange(FitState):
+    """Reading and writing of fits. See `wolter.fit.Fit`."""
+
+    def save(self, path: str | PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write everything as JSON: files with hashes, noticed channels, model, parameters, results; see `load`.
+
+        Raises
+        ------
+        FitError
+            If a redistribution matrix exists in memory only.
+        OutputError
+            If the file exists and `overwrite` is false.
+        """
+        from wolter.fit.saving import save_fit
+
+        return save_fit(cast("Fit", self), path, overwrite=overwrite)
+
+    @classmethod
+    def load(
+        cls, path: str | PathLike[str], *, changed: str = "error", folder: str | PathLike[str] | None = None
+    ) -> Self:
+        """Fit as it was saved, results included.
+
+        Parameters
+        ----------
+        path : path-like
+            From `save`.
+        changed : {"error", "warn"}
+            What happens if a data file is not what it was.
+        folder : path-like, optional
+            Where the data files are now.
+
+        Raises
+        ------
+        FitError
+            If the file is not a saved fit.
+        DataError
+            If a data file is missing or has changed.
+        """
+        from wolter.fit.saving import load_fit
+
+        return cast(Self, load_fit(cast("type[Fit]", cls), path, changed=changed, folder=folder))
+
+    def restore_result(self, result: FitResult, errors: dict[int, ErrorResult]) -> None:
+        """Take the present parameters for those of a fit that was done before, with its result and errors."""
+        self.result = result
+        self._covariance = result.covariance
+        self._method = result.method
+        self._errors = dict(errors)
+        self._fit_version = self.table.version
+
+    def to_table(self) -> Any:
+        """All parameters as an astropy Table; see `wolter.fit.tables.parameter_table`."""
+        from wolter.fit.tables import parameter_table
+
+        return parameter_table(cast("Fit", self))
+
+    def write_parameters(self, path: str | PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write all parameters as .ecsv, .csv or .tex (a LaTeX tabular).
+
+        Raises
+        ------
+        OutputError
+            For another ending, or if the file exists and `overwrite` is false.
+        """
+        from wolter.fit.tables import write_parameters
+
+        return write_parameters(cast("Fit", self), path, overwrite=overwrite)
+
+    def write_plot_data(
+        self,
+        path: str | PathLike[str],
+        index: int | Iterable[int] | None = None,
+        *,
+        overwrite: bool = False,
+        **options: Any,
+    ) -> Path:
+        """Write spectra with folded model as .qdp or .csv.
+
+        Parameters
+        ----------
+        path : path-like
+            File.
+        index : int or iterable of int, optional
+            Numbers of the spectra; all by default.
+        overwrite : bool
+            Replace the file if it exists.
+        **options
+            Of `Fit.plot_data`.
+        """
+        from wolter.fit.plot_export import write_plot_data
+
+        fit = cast("Fit", self)
+        if index is None:
+            index = range(1, len(self.dataset.spectra) + 1)
+        numbers = [index] if isinstance(index, int) else list(index)
+        data: list[PlotData] = [fit.plot_data(i, **options) for i in numbers]
+        return write_plot_data(data, path, title=self.model.expression, overwrite=overwrite)
