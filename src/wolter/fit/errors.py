@@ -188,7 +188,7 @@ def _round(
     )
     latest[todo] = result.points
     rise = result.statistic - statistic
-    tasks.trouble[todo] |= ~result.converged
+    tasks.trouble[todo] = ~result.converged  # of the last trial: that is where the bound is
     _advance(tasks, todo, distance, rise, delta)
     row = int(np.argmin(np.where(np.isfinite(rise), rise, np.inf)))
     return float(result.statistic[row]), result.points[row].copy()
