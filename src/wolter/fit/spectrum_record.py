@@ -103,7 +103,7 @@ class FileStore:
         key = record["absolute"]
         if key in self._known:
             return Path(self._known[key]["found"])
-        places = [self.folder / record["file"], Path(record["absolute"])]
+        places = [Path(os.path.normpath(self.folder / record["file"])), Path(record["absolute"])]
         if self.data is not None:
             places.insert(0, self.data / Path(record["file"]).name)
         present = [p for p in dict.fromkeys(places) if p.is_file()]
