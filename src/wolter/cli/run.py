@@ -83,6 +83,7 @@ def command(file: Path, arguments: tuple[str, ...], list_only: bool, as_json: bo
 def _run(file: Path, arguments: tuple[str, ...], as_json: bool, how: dict[str, Any]) -> None:
     from wolter.compat.report import CellRecord
     from wolter.compat.run import RunOptions, run_file
+    from wolter.errors import ParameterError
 
     script = file.suffix.lower() == ".py"
     results = sys.stderr if as_json else sys.stdout
@@ -100,24 +101,25 @@ def _run(file: Path, arguments: tuple[str, ...], as_json: bool, how: dict[str, A
         elif not script:
             note(f"[{record.place}] {record.status} {record.seconds:.1f} s  {record.title}")
 
-    report = run_file(
-        file,
-        RunOptions(
-            arguments=arguments,
-            skip=how["skip_cells"],
-            keep_going=how["keep_going"],
-            timeout=how["timeout"],
-            repair=not how["no_repair"],
-            report=how["report"],
-            output=how["output"],
-            figures=how["figures"],
-            preamble=how["preamble"],
-            workdir=how["workdir"],
-            overwrite=how["overwrite"],
-            show=show,
-            tell=tell,
-        ),
+    options = RunOptions(
+        arguments=arguments,
+        skip=how["skip_cells"],
+        keep_going=how["keep_going"],
+        timeout=how["timeout"],
+        repair=not how["no_repair"],
+        report=how["report"],
+        output=how["output"],
+        figures=how["figures"],
+        preamble=how["preamble"],
+        workdir=how["workdir"],
+        overwrite=how["overwrite"],
+        show=show,
+        tell=tell,
     )
+    try:
+        report = run_file(file, options)
+    except ParameterError as exc:  # a cell that is not there
+        raise click.UsageError(str(exc)) from exc
     if not (script and report.ok):
         note(f"wolter run: {report.summary()}")
     if as_json:
@@ -131,6 +133,6 @@ def _run(file: Path, arguments: tuple[str, ...], as_json: bool, how: dict[str, A
 def _explain(record: Any) -> None:
     error = record.error or {}
     lines = error.get("traceback") or []
-    for line in lines[-_TAIL:]:
+    for line in [line for line in lines if line.strip("-")][-_TAIL:]:
         note(f"    {line}")
     note(f"wolter run: {record.place} failed: {error.get('type')}: {error.get('message')}")

@@ -23,9 +23,12 @@ def run_task(name: str, words: Sequence[str]) -> int:
     int
         Exit status of the task.
     """
-    from wolter.compat.heasoftpy import HSPTask
+    from wolter.compat.heasoftpy.core import HSPTask, available
 
     task = HSPTask(name)
+    if name not in available():
+        print(f"{name}: Wolter does not have this task. It has: {', '.join(available())}", file=sys.stderr)
+        return 1
     given: dict[str, str] = {}
     bare = iter(task.par_names)
     for word in words:

@@ -94,7 +94,7 @@ class HSPTask:
             raise HSPTaskException("Task name is required")
         own = name in _own_tasks()
         known = own or name in tasks.names()
-        names = list(_own_tasks()[name].__kwdefaults__) if own else []
+        names = list(getattr(_own_tasks()[name], "__kwdefaults__", None) or ()) if own else []
         described = tasks.get(name) if known and not own else None
         if described is not None:
             names = [p.name for p in described.parameters]

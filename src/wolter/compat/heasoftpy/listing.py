@@ -40,8 +40,9 @@ def _structure(infile: str, *, columns: bool) -> list[str]:
     with fits.open(infile) as file:
         for index, hdu in enumerate(file.hdus):
             h = hdu.header
+            name = str(h.get("EXTNAME", ""))
             lines.append(
-                f"{index:>4}  {_kind(hdu, index):<8} {hdu.name:<12} {h.get('BITPIX', 8):>6} {_size(hdu):<22} "
+                f"{index:>4}  {_kind(hdu, index):<8} {name:<12} {h.get('BITPIX', 8):>6} {_size(hdu):<22} "
                 f"{h.get('PCOUNT', 0):>6} {h.get('GCOUNT', 1):>6}"
             )
             if columns and hasattr(hdu, "columns"):
