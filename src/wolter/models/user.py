@@ -192,7 +192,7 @@ def component(
         ``f(energy, par1, par2, ...) -> [n]``, called with floats for one set of parameters; with ``batched``
         ``f(energy, pars[B, P]) -> [B, n]``. A convolution takes the spectrum it acts on after the energies, or after
         the parameters if batched: ``f(energy, flux[n], par1, ...)``, ``f(energy, pars[B, P], flux[B, n])``. An
-        argument named ``context`` is given the `Context` of the spectrum.
+        argument named ``context``, last or by keyword only, is given the `Context` of the spectrum.
     name : str, optional
         Name of the component; that of the function by default.
     kind : {"add", "mul", "con"}

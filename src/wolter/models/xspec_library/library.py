@@ -121,6 +121,7 @@ def evaluate(
     if reason:
         raise _cannot(model, reason, context.settings)
     rows = np.ascontiguousarray(np.atleast_2d(pars), dtype=float)
+    _check_shapes(model, edges, rows, flux)  # the library would read beyond the end of what it is given
     job = Job(model, state_of(model, context), np.ascontiguousarray(edges, dtype=float), rows, flux)
     try:
         answer = pool.run(job)
@@ -141,6 +142,18 @@ def evaluate(
         row = rows[int(np.argmin(finite))]
         raise ModelError(f"XSPEC's library gave values of {model.name!r} that are not finite at {_named(model, row)}")
     return answer.values
+
+
+def _check_shapes(model: LibraryModel, edges: Array, rows: Array, flux: Array | None) -> None:
+    if rows.shape[1] != len(model.parameters):
+        raise ModelError(f"{rows.shape[1]} values given for the {len(model.parameters)} parameters of {model.name!r}")
+    if (flux is not None) != (model.kind == "con"):
+        verb = "needs" if flux is None else "does not take"
+        raise ModelError(f"component {model.name!r} {verb} a spectrum to act on")
+    if flux is not None and np.shape(flux) != (len(rows), len(edges) - 1):
+        raise ModelError(
+            f"the spectrum that {model.name!r} acts on has shape {np.shape(flux)}, not {(len(rows), len(edges) - 1)}"
+        )
 
 
 def _cannot(model: LibraryModel, reason: str, settings: Settings) -> ModelError:
