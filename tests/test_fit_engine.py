@@ -259,6 +259,31 @@ def test_covariance_of_a_linear_model_is_exact():
         assert mine.minus == pytest.approx(2 * sigma, rel=1e-3)
 
 
+def test_interrupted_fit_keeps_the_best_point(monkeypatch):
+    truth = Model("tbabs*powerlaw", nH=0.8, PhoIndex=2.2, norm=0.8)
+    for method in ("default", "leven"):
+        fit = Fit([counts(truth)], "tbabs*powerlaw", statistic="cstat")
+        fit.set("PhoIndex", 4.0)
+        before = fit.statistic
+        original, calls = Likelihood.derivatives, []
+
+        def some(self, *args, original=original, calls=calls, **options):
+            calls.append(1)
+            if len(calls) > 3:
+                raise KeyboardInterrupt
+            return original(self, *args, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Likelihood, "derivatives", some)
+            # the covariance at the end needs derivatives once more
+            patch.setattr("wolter.fit.minimum._polish", lambda *args: None)
+            result = fit.run(method)
+        assert not result.converged
+        assert result.statistic < before
+        assert fit.statistic == pytest.approx(result.statistic)
+        assert any("interrupted" in m for m in result.messages)
+
+
 # -- errors ---------------------------------------------------------------------------------------------------------
 
 

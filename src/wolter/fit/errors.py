@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from wolter._progress import track
 from wolter.fit.likelihood import Likelihood
 from wolter.fit.minimum import bounds
 from wolter.fit.optimiser import Options, descend
@@ -120,7 +121,7 @@ def search_intervals(
     latest = np.tile(best, (len(tasks.parameter), 1))
     out = Search(np.full(len(parameters), np.nan), np.full(len(parameters), np.nan), [])
     try:
-        for _ in range(_MAX_ROUNDS):
+        for _ in track(range(_MAX_ROUNDS), "searching confidence intervals"):
             todo = np.flatnonzero(~tasks.done)
             if not todo.size:
                 break

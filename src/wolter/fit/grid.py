@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,8 @@ from wolter.fit.optimiser import Options, descend
 __all__ = ["Grid", "axis_values", "compute_grid"]
 
 Array = npt.NDArray[np.float64]
-_BLOCK = 1024  # points refitted together; also the grain of Ctrl-C and of the progress bar
+_BLOCK = 1024  # points refitted together at most; also the grain of Ctrl-C and of the progress bar
+_PATIENCE = 2.0  # seconds that a block should not exceed by much
 _SWEEPS = 4  # passes in which points take over what their neighbours have found
 _GAIN = 1e-3  # a neighbour's parameters must be better by this much to start again from them
 
@@ -220,7 +222,8 @@ def compute_grid(
     good = np.zeros(len(mesh), dtype=bool)
     messages: list[str] = []
     try:
-        blocks = [slice(i, i + _BLOCK) for i in range(0, len(mesh), _BLOCK)]
+        size = _block_size(likelihood, best)
+        blocks = [slice(i, i + size) for i in range(0, len(mesh), size)]
         for part in track(blocks, "stepping through the grid", enabled=progress):
             values[part], points[part], good[part], stopped = solver.refit(start[part])
             if stopped:
@@ -251,6 +254,14 @@ def compute_grid(
         )
     object.__setattr__(grid, "messages", tuple(messages))
     return grid
+
+
+def _block_size(likelihood: Likelihood, best: Array) -> int:
+    """Points per block: fewer for a model that takes long."""
+    begin = time.perf_counter()
+    likelihood.derivatives(best[None])
+    spent = time.perf_counter() - begin
+    return max(1, min(_BLOCK, int(_PATIENCE / (6 * spent))))
 
 
 class _Solver:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from wolter._progress import track
 from wolter.fit.likelihood import Derivatives
 
 __all__ = ["Descent", "Options", "damped_step", "descend", "solve_masked"]
@@ -135,6 +136,7 @@ def descend(
     factors: Sequence[int] = (),
     options: Options | None = None,
     before: Derivatives | None = None,
+    label: str | None = None,
 ) -> Descent:
     """Descend from each of a batch of starting points.
 
@@ -159,6 +161,8 @@ def descend(
         Tolerances.
     before : Derivatives, optional
         Derivatives at the starting points if they are known.
+    label : str, optional
+        Shows a progress bar with this text when it takes long.
 
     Returns
     -------
@@ -184,7 +188,8 @@ def descend(
     damping = np.full(len(points), opts.damping)
     alive = np.flatnonzero(np.isfinite(state.statistic))
     try:
-        for _ in range(opts.max_iterations):
+        rounds = range(opts.max_iterations)
+        for _ in rounds if label is None else track(rounds, label):
             if not alive.size:
                 break
             alive = _round(call, state, alive, damping, hold, lower, upper, longest, list(factors), opts)
