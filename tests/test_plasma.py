@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from golden_session import Session, put
 
 from wolter.errors import ModelError
 from wolter.models import Context, Model, Settings, get_component
@@ -190,6 +191,62 @@ def test_options_are_those_of_xset(option, library, context):
     assert_spectrum(function(np.geomspace(*GRID), np.array([pars]), ctx)[0], theirs, rtol)
     plain = function(np.geomspace(*GRID), np.array([pars]), context(abund="lodd"))[0]
     assert np.abs(plain / theirs - 1.0).max() > 1e-3  # the option does something
+
+
+# --- XSPEC 12.9.1 -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["apec", "vapec", "vvapec", "tapec", "nlapec"])
+def test_old_version_took_continua_at_the_middle_of_bins(name, golden, grids, context):
+    """With the option for it the spectra are those of 12.9.1, too."""
+    item = json.loads(golden("models", "index.json").read_text())["components"][name]
+    compared = 0
+    with np.load(golden("models", item["file"])) as stored:
+        for s, setting in enumerate(item["settings"]):
+            ctx = context(abund=setting["abund"], apec={"midpoint": True})
+            for row, pars in enumerate(item["parsets"]):
+                key = f"x1291_{s}_{row}_log"
+                if key in stored.files:
+                    ours = get_component(name).function(grids["log"], np.array([pars], dtype=float), ctx)[0]
+                    assert_spectrum(ours[::4], stored[key].astype(float), 1e-6)
+                    compared += 1
+    assert compared
+
+
+def test_recorded_session_with_apec(golden, shared, context):
+    """C-statistics of a recorded XSPEC 12.9.1 session at its parameters; that of today's XSPEC is lower by 20 %."""
+    from wolter import Fit
+    from wolter.data import Spectrum, SpectrumSet
+
+    session = Session(golden("xspec_sessions"), "f_nustar_solar")
+    folder = ("nustar", "sol_80415201001")
+    stem = "nu80415201001A06_chu2_S_cl_grade0_sr"
+    spectrum = Spectrum.read(
+        shared(*folder, f"{stem}.pha"),
+        rmf=shared("nustar", "caldb_pieces", "nuAdet3_20100101v002.rmf.xz"),
+        arf=shared(*folder, f"{stem}.arf"),
+    )
+
+    def statistic(abund, values, **options):
+        settings = context(abund=abund, apec=options).settings
+        fit = Fit(SpectrumSet([spectrum]).select(_kev(2.5), _kev(8.0)), "apec", statistic="cstat", settings=settings)
+        put(fit, values)
+        return fit.statistic
+
+    own = f"file {shared(*folder, 'feld92a_coronal0.txt')}"
+    best = session.values(13)
+    np.testing.assert_allclose(statistic(own, best, midpoint=True), session.statistic(13), rtol=1e-7)
+    for step, table in ((31, "angr"), (33, "feld"), (35, "wilm"), (37, "aspl"), (39, "lodd")):
+        session.step(step, "m.setPars(0.36,1.0,0.0,3.5e4)")
+        ours = statistic(table, [0.36, 1.0, 0.0, 3.5e4], midpoint=True)
+        np.testing.assert_allclose(ours, session.statistic(step), rtol=1e-7)
+    assert statistic(own, best) < 0.8 * session.statistic(13)
+
+
+def _kev(value):
+    from astropy import units
+
+    return value * units.keV
 
 
 # --- the tables themselves --------------------------------------------------------------------------------------------

@@ -60,6 +60,10 @@ class ApecOptions:
         of an element whose abundance they share.
     log_interpolation : bool
         Interpolate between tabulated temperatures in their logarithm (APECLOGTINTERP).
+    midpoint : bool
+        Take continua at the middle of a bin instead of integrating them over it, as XSPEC did up to 12.9 at least. The
+        pseudo-continuum has features of 1 eV, so that on wide bins the result may be off by some per cent; it is for
+        comparison with old results.
 
     Raises
     ------
@@ -73,6 +77,7 @@ class ApecOptions:
     no_lines: bool = False
     trace: float | str = 1.0
     log_interpolation: bool = False
+    midpoint: bool = False
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.velocity) and self.velocity >= 0):

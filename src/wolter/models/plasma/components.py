@@ -161,15 +161,15 @@ class _Job:
     def __init__(self, data: AtomDB, groups: Groups, edges: Array, thermal: bool, options: ApecOptions) -> None:
         self.data, self.groups, self.edges, self.thermal = data, groups, edges, thermal
         self.label = edges.tobytes()
-        self.pseudo = options.broaden_pseudo
+        self.pseudo, self.midpoint = options.broaden_pseudo, options.midpoint
         self.logarithmic = options.log_interpolation
 
     def spectra(self, kt: Array, factors: Array, redshift: float, velocity: float, parts: str) -> Array:
         """Sum of some parts [R, n] for temperatures [R] and factors of the groups [R, groups]."""
         lower, upper_weight = self.data.bracket(kt, logarithmic=self.logarithmic)
-        wide = Broadening(self.thermal, velocity, self.pseudo)
+        wide = Broadening(self.thermal, velocity, self.pseudo, self.midpoint)
         if parts == "c" or (parts == "cp" and not self.pseudo):
-            wide = Broadening()  # no widths in a continuum: one entry in memory for all
+            wide = Broadening(midpoint=self.midpoint)  # no widths in a continuum: one entry in memory for all
         out = np.zeros((len(kt), len(self.edges) - 1))
         for node in np.union1d(lower, lower + 1).tolist():
             share = np.where(lower == node, 1.0 - upper_weight, np.where(lower + 1 == node, upper_weight, 0.0))

@@ -65,11 +65,13 @@ class Broadening:
     """Gaussian broadening of lines: thermal (by the temperature of the node), and a velocity in km/s.
 
     The standard deviation is E/c (kT/m + v²)^½, m the mass of the atom. `pseudo` broadens the pseudo-continuum, too.
+    `midpoint` takes continua at the middle of bins instead of integrating them.
     """
 
     thermal: bool = False
     velocity: float = 0.0
     pseudo: bool = False
+    midpoint: bool = False
 
     @property
     def any(self) -> bool:
@@ -109,8 +111,11 @@ class _Curve:
         # Summed from the high end, where the spectrum is weakest, so that differences keep their digits.
         return cls(energy, density, np.append(np.cumsum(pieces[::-1])[::-1], 0.0))
 
-    def per_bin(self, edges: Array) -> Array:
-        """Integral over each bin [n]; the part of a bin outside the table has none."""
+    def per_bin(self, edges: Array, *, midpoint: bool = False) -> Array:
+        """Integral over each bin [n], or width times value at its middle; outside the table there is nothing."""
+        if midpoint:
+            middle = 0.5 * (edges[1:] + edges[:-1])
+            return np.interp(middle, self.energy, self.density, left=0.0, right=0.0) * np.diff(edges)
         x = np.clip(edges, self.energy[0], self.energy[-1])
         left = np.clip(np.searchsorted(self.energy, x, side="right") - 1, 0, len(self.energy) - 2)
         e0, e1 = self.energy[left], self.energy[left + 1]
@@ -231,7 +236,7 @@ def node_spectra(
             curves = _GATHERED.get(kept, lambda: _gather_curves(tables, groups))
             for row, curve in zip(out, curves, strict=True):
                 if curve is not None:
-                    row += curve.per_bin(rest)
+                    row += curve.per_bin(rest, midpoint=how.midpoint)
         if smeared:
             out += _smeared_pseudo(node, groups, rest, how)
         if "l" in parts:
@@ -326,7 +331,7 @@ def _smeared_pseudo(node: Node, groups: Groups, edges: Array, how: Broadening) -
     for element, energy, density in _blocks(node.pseudo):
         group = groups.member[element]
         if group >= 0 and groups.weight[element] > 0.0:
-            flux = _Curve.through(energy, density).per_bin(edges) * groups.weight[element]
+            flux = _Curve.through(energy, density).per_bin(edges, midpoint=how.midpoint) * groups.weight[element]
             used = np.flatnonzero(flux)
             row = np.zeros(len(used), dtype=np.intp)
             out[group] += broad_lines(edges, middle[used], widths[element] * middle[used], flux[used], row, 1)[0]
