@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Dataset", "FitSpectrum", "FoldJob", "EnergyGrid", "StatisticBlock"]
 
 Array = npt.NDArray[np.float64]
+_FEW_ROWS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,15 +124,17 @@ class FoldJob:
         """Rates [..., bins] for fluxes [..., n], one array per matrix."""
         out = []
         lead = flux.shape[:-1]
-        flat = flux.reshape(-1, flux.shape[-1])
-        single = len(flat) == 1
-        if single:
-            # two rows make the BLAS multiply matrices, which for this size it does without waking its threads
-            flat = np.concatenate([flat, flat])
+        flat = np.ascontiguousarray(flux.reshape(-1, flux.shape[-1]))
         for matrix, rows in zip(self.matrices, self.rows, strict=True):
             part = flat if rows.stop - rows.start == flat.shape[1] else flat[:, rows]
-            rates = np.asarray(part @ matrix)
-            out.append((rates[:1] if single else rates).reshape(*lead, matrix.shape[1]))
+            if len(flat) <= _FEW_ROWS and isinstance(matrix, np.ndarray):
+                # a product of matrices begins with copying the response: for few rows it pays to go row by row
+                rates = np.empty((len(flat), matrix.shape[1]))
+                for row, target in zip(part, rates, strict=True):
+                    np.dot(row, matrix, out=target)
+            else:
+                rates = np.asarray(part @ matrix)
+            out.append(rates.reshape(*lead, matrix.shape[1]))
         return out
 
 
