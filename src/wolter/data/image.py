@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wolter import fits
+from wolter._accessor import Figures
 from wolter.errors import DataError
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Image:
     DataError
         If the array has not two axes.
     """
+
+    plot: ClassVar[Figures] = Figures("image")
 
     data: NDArray[Any]
     header: fits.Header = field(default_factory=fits.Header)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wolter import fits
+from wolter._accessor import Figures
 from wolter.data.rmf import keyword
 from wolter.errors import DataError
 
@@ -48,6 +49,8 @@ class LightCurve:
     DataError
         If arrays have different lengths, errors are negative, or the bins have no length.
     """
+
+    plot: ClassVar[Figures] = Figures("light_curve")
 
     time: NDArray[Any]
     rate: NDArray[Any]

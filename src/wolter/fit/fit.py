@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from wolter._accessor import Figures
 from wolter.errors import FitError, ParameterError
 from wolter.fit._blas import single_thread
 from wolter.fit.covariance import covariance_of
@@ -75,6 +76,8 @@ class Fit(Interchange):
     >>> fit.set("polconst.psi", -50)
     >>> fit.run().statistic
     """
+
+    plot = Figures("spectrum", "polarisation")
 
     @property
     def parameters(self) -> tuple[ParameterRow, ...]:

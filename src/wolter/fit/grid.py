@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from wolter._accessor import Figures
 from wolter._progress import track
 from wolter.errors import ParameterError
 from wolter.fit.likelihood import Derivatives, Likelihood
@@ -61,6 +62,12 @@ class Grid:
     parameters: Array
     converged: npt.NDArray[np.bool_]
     messages: tuple[str, ...] = field(default=())
+
+    plot: ClassVar[Figures] = Figures("contour")
+
+    def __repr__(self) -> str:
+        size = " x ".join(str(len(a)) for a in self.axes)
+        return f"<Grid of {size} points over {', '.join(self.names)}; lowest {self.minimum:.2f}>"
 
     @property
     def minimum(self) -> float:

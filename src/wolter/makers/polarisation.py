@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wolter._accessor import Figures
 from wolter.data.events import EventList
 from wolter.errors import DataError, UnitError
 from wolter.makers.sums import StokesSums, stokes_sums
@@ -50,6 +51,8 @@ class PolarisationCube:
     subtracted : bool
         Whether background was subtracted.
     """
+
+    plot: ClassVar[Figures] = Figures("stokes_plane")
 
     energy_lo: Floats
     energy_hi: Floats
