@@ -14,7 +14,9 @@ from wolter.fit import Grid
 def _grid():
     x, y = np.linspace(0, 1, 5), np.linspace(0, 2, 4)
     z = 10 + (x[:, None] - 0.5) ** 2 * 40 + (y - 1) ** 2 * 10
-    return Grid(("a.x", "b.y"), ("", ""), (x, y), z, 10.0, (), np.zeros((5, 4, 0)), np.ones((5, 4), bool))
+    points = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1)
+    names = ("a.x", "b.y")
+    return Grid(names, ("", ""), (x, y), z, 10.0, names, points, np.ones((5, 4), bool))
 
 
 def test_figure_of_a_result():

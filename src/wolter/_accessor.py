@@ -19,9 +19,8 @@ class _Bound:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name not in self._names:
-            raise AttributeError(
-                f"{type(self._result).__name__} has no figure {name!r} (it has {', '.join(self._names)})"
-            )
+            owner = type(self._result).__name__
+            raise AttributeError(f"{owner} has no figure {name!r} (it has {', '.join(self._names)})")
         return functools.partial(getattr(importlib.import_module("wolter.plot"), name), self._result)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

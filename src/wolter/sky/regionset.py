@@ -111,6 +111,9 @@ class RegionSet:
         names = {"ecliptic": "barycentricmeanecliptic"}
         return SkyCoord(*point, unit="deg", frame=names.get(shape.frame, shape.frame))
 
+    def __repr__(self) -> str:
+        return f"<RegionSet {self}>"
+
     def __str__(self) -> str:
         return "; ".join(f"{s.frame}; {s}" for s in self.shapes[:3]) + ("; ..." if len(self.shapes) > 3 else "")
 
