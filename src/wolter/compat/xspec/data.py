@@ -1,0 +1,551 @@
+"""Spectra: `AllData`, `Spectrum`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from wolter.compat.xspec import files, show
+from wolter.compat.xspec.axis import to_kev
+from wolter.compat.xspec.errors import XspecError, missing, translated
+from wolter.compat.xspec.ranges import parse_ranges, range_text
+from wolter.compat.xspec.response import SMALL, Background, MultiResponse, Response, _scale, apply_background
+from wolter.compat.xspec.session import SESSION
+from wolter.data.grouping import bin_range
+
+__all__ = ["DataManager", "Spectrum"]
+
+
+class Spectrum:
+    """A loaded spectrum.
+
+    Parameters
+    ----------
+    dataFile : str
+        Name of the file, with ``{row}`` for type II.
+    respFile, arfFile, backFile, corrFile : str, optional
+        Instead of those the header names.
+    """
+
+    def __init__(
+        self,
+        dataFile: str,
+        respFile: str | None = None,
+        arfFile: str | None = None,
+        backFile: str | None = None,
+        corrFile: str | None = None,
+    ) -> None:
+        if corrFile is not None:
+            raise missing("Spectrum(corrFile=...)", "the engine has no correction files")
+        try:
+            self._load(dataFile)
+        except XspecError as error:
+            SESSION.out(str(error))
+            raise ValueError(str(error)) from error
+        self._group = 1
+        SESSION.spectra.append(self)
+        for attribute, value in (("response", respFile), ("background", backFile)):
+            if value is not None:
+                setattr(self, attribute, value)
+        if arfFile is not None:
+            self._set_arf(arfFile)
+        SESSION.data_changed()
+        show.loaded([self])
+
+    @classmethod
+    def _make(cls, name: str, group: int) -> Spectrum:
+        self = cls.__new__(cls)
+        self._load(name)
+        self._group = group
+        return self
+
+    @classmethod
+    def _of(cls, engine: Any, name: str, group: int, rmf: str, arf: str, background: str) -> Spectrum:
+        """A spectrum that exists already (fakeit)."""
+        self = cls.__new__(cls)
+        self.engine, self._name, self._group = engine, name, group
+        self._rmf_name, self._arf_name, self._background_name = rmf, arf, background
+        self._reset()
+        return self
+
+    def _load(self, name: str) -> None:
+        self.engine = files.read_spectrum(name)
+        self._name = name
+        self._rmf_name = self._arf_name = self._background_name = ""
+        self._reset()
+        beside = self.engine.path.parent if self.engine.path else None
+        header = self.engine.respfile, self.engine.ancrfile, self.engine.backfile
+        for file, setter in zip(header, (self._read_rmf, self._read_arf, self._read_background), strict=True):
+            if not files.is_none(file):
+                place = file if files.find(file) else files.find(file, beside)
+                if place is None:
+                    SESSION.out(f"***Warning: file {file} named in {name} was not found")
+                    continue
+                try:
+                    setter(place)
+                except XspecError as error:
+                    SESSION.out(f"***Warning: {error}")
+                else:
+                    self._names_as_written(file, setter)
+
+    def _names_as_written(self, file: str, setter: Any) -> None:
+        for attribute, mine in (
+            ("_rmf_name", self._read_rmf),
+            ("_arf_name", self._read_arf),
+            ("_background_name", self._read_background),
+        ):
+            if setter == mine and getattr(self, attribute):
+                setattr(self, attribute, file)
+
+    def _reset(self) -> None:
+        self._all = self.engine.bins()
+        self._notice = np.ones(self._all.total, dtype=bool)
+        self._flux: dict[int, tuple[float, ...]] = {}
+        self._lumin: dict[int, tuple[float, ...]] = {}
+        self._eqwidth: tuple[float, ...] = (0.0, 0.0, 0.0)
+
+    # -- responses ------------------------------------------------------------------------------------------------
+
+    @property
+    def has_response(self) -> bool:
+        """Whether a response is loaded."""
+        return self.engine.rmf is not None
+
+    def _rmf(self) -> Any:
+        if self.engine.rmf is None:
+            raise XspecError("Error: Spectrum has no response")
+        return self.engine.rmf
+
+    def _read_rmf(self, name: str) -> None:
+        rmf = files.read_rmf(name, SESSION.cache)
+        with translated():
+            self.engine = self.engine.with_responses(rmf, None, allow_mismatch=True)
+        self._rmf_name, self._arf_name = name, ""
+
+    def _read_arf(self, name: str) -> None:
+        arf = files.read_arf(name, SESSION.cache)
+        with translated():
+            self.engine = self.engine.with_responses(self._rmf(), arf, allow_mismatch=True)
+        self._arf_name = name
+
+    def _read_background(self, name: str) -> None:
+        apply_background(self, name)
+
+    def _set_arf(self, name: str | None) -> None:
+        if files.is_none(name):
+            self.engine = self.engine.with_responses(self._rmf(), None, allow_mismatch=True)
+            self._arf_name = ""
+        else:
+            assert name is not None
+            self._read_arf(name)
+            SESSION.out("Arf successfully loaded.")
+        SESSION.data_changed()
+        show.fit_lines()
+
+    @property
+    def response(self) -> Response:
+        """Response for source 1; set with the name of a file, None removes it. Setting drops the ARF."""
+        self._rmf()
+        return Response(self, 1)
+
+    @response.setter
+    def response(self, name: str | None) -> None:
+        if files.is_none(name):
+            self.engine = self.engine.with_responses(None, None)
+            self._rmf_name = self._arf_name = ""
+        else:
+            assert name is not None
+            self._read_rmf(name)
+            SESSION.out("Response successfully loaded.")
+        SESSION.data_changed()
+        show.fit_lines()
+
+    @property
+    def multiresponse(self) -> MultiResponse:
+        """Responses by source, from zero."""
+        return MultiResponse(self)
+
+    @property
+    def background(self) -> Background | None:
+        """Background, None without one; set with the name of a file."""
+        return None if self.engine.background is None else Background(self)
+
+    @background.setter
+    def background(self, name: str | None) -> None:
+        apply_background(self, name)
+        if self._background_name:
+            SESSION.out(f"Net count rate (cts/s) for Spectrum:{self.index}  {show.net_rate(self)}")
+        SESSION.data_changed()
+        show.fit_lines()
+
+    @property
+    def correction(self) -> Any:
+        raise missing("Spectrum.correction", "the engine has no correction files")
+
+    @correction.setter
+    def correction(self, name: Any) -> None:
+        if not files.is_none(name):
+            raise missing("Spectrum.correction", "the engine has no correction files")
+
+    @property
+    def cornorm(self) -> float:
+        """Norm of the correction file."""
+        return float(self.engine.corrscal)
+
+    @cornorm.setter
+    def cornorm(self, value: float) -> None:
+        self.engine = self.engine.replace(corrscal=float(value))
+
+    def dummyrsp(self, *args: Any, **kwargs: Any) -> None:
+        """Replace the response by a dummy."""
+        raise missing("Spectrum.dummyrsp", "the engine has no dummy responses")
+
+    def diagrsp(self) -> None:
+        """Replace the response by a diagonal one."""
+        raise missing("Spectrum.diagrsp", "the engine has no diagonal responses")
+
+    # -- data -----------------------------------------------------------------------------------------------------
+
+    def _noticed_bins(self) -> Any:
+        return self.engine.bins(self.channel_mask())
+
+    def channel_mask(self) -> Any:
+        """Noticed channels of the file."""
+        return self.engine.mask_of(self._notice, self._all)
+
+    @property
+    def n_noticed(self) -> int:
+        """Number of noticed bins."""
+        return int(self._notice.sum())
+
+    def _binned(self) -> Any:
+        with translated():
+            return self.engine.binned(self.channel_mask())
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Rates of the noticed channels, background not subtracted."""
+        return tuple(self._binned().rate.tolist()) if self.n_noticed else ()
+
+    @property
+    def variance(self) -> tuple[float, ...]:
+        """Their variances."""
+        return tuple(self._binned().variance.tolist()) if self.n_noticed else ()
+
+    @property
+    def rate(self) -> tuple[float, float, float, float]:
+        """Net rate, its error, total rate, model rate; counts/s of the noticed channels."""
+        if not self.n_noticed:
+            return (0.0, 0.0, 0.0, 0.0)
+        mask = self.channel_mask()
+        net, error = self.engine.net_rate(mask)
+        model = 0.0
+        if SESSION.ready():
+            entry = SESSION.entry_of(self.index)
+            model = float((entry.area * SESSION.engine().folded()[entry.number - 1]).sum())
+        return net, error, self.engine.total_rate(mask), model
+
+    @property
+    def noticed(self) -> list[int]:
+        """Numbers of the noticed channels."""
+        return (np.flatnonzero(self._notice) + 1).tolist()
+
+    @property
+    def ignored(self) -> list[int]:
+        """Numbers of the others."""
+        return (np.flatnonzero(~self._notice) + 1).tolist()
+
+    def noticedString(self) -> str:
+        """Noticed channels as ranges."""
+        return range_text(self.noticed)
+
+    def ignoredString(self) -> str:
+        """Ignored channels as ranges."""
+        return range_text(self.ignored)
+
+    @property
+    def energies(self) -> list[tuple[float, float]]:
+        """Bounds of the noticed channels, keV."""
+        lo, hi = self.engine.energy_bounds(self._noticed_bins())
+        return [(a if a > 0 else SMALL, b if b > 0 else SMALL) for a, b in zip(lo.tolist(), hi.tolist(), strict=True)]
+
+    def ignore(self, text: str) -> None:
+        """Ignore channels or energies of this spectrum."""
+        DataManager._change(text, False, (self.index,))
+
+    def notice(self, text: str) -> None:
+        """Notice channels or energies of this spectrum."""
+        DataManager._change(text, True, (self.index,))
+
+    @property
+    def index(self) -> int:
+        """Number, from one."""
+        for number, spectrum in enumerate(SESSION.spectra, 1):
+            if spectrum is self:
+                return number
+        raise XspecError(f"Error: Spectrum {self._name} is no longer loaded")
+
+    @property
+    def dataGroup(self) -> int:
+        """Data group, from one."""
+        return self._group
+
+    @property
+    def fileName(self) -> str:
+        """Name of the file as it was given."""
+        return self._name
+
+    @property
+    def exposure(self) -> float:
+        """s."""
+        return self.engine.exposure
+
+    @property
+    def areaScale(self) -> Any:
+        """AREASCAL."""
+        return _scale(self.engine.areascal)
+
+    @property
+    def backScale(self) -> Any:
+        """BACKSCAL."""
+        return _scale(self.engine.backscal)
+
+    @property
+    def isPoisson(self) -> bool:
+        """POISSERR."""
+        return bool(self.engine.poisson)
+
+    @property
+    def xflt(self) -> dict[str, float]:
+        """Filter keys."""
+        return dict(self.engine.xflt)
+
+    @property
+    def flux(self) -> tuple[float, ...]:
+        """Of the last calcFlux: erg/cm²/s with bounds, photons/cm²/s with bounds, for each source."""
+        return tuple(v for s in sorted(self._flux or {1: (0.0,) * 6}) for v in (self._flux or {1: (0.0,) * 6})[s])
+
+    @property
+    def lumin(self) -> tuple[float, ...]:
+        """Of the last calcLumin, in 1e44 erg/s."""
+        return tuple(v for s in sorted(self._lumin or {1: (0.0,) * 6}) for v in (self._lumin or {1: (0.0,) * 6})[s])
+
+    @property
+    def eqwidth(self) -> tuple[float, ...]:
+        """Of the last AllModels.eqwidth: keV with bounds."""
+        return self._eqwidth
+
+    def show(self) -> None:
+        """Print a summary."""
+        show.spectrum(self)
+
+    def __repr__(self) -> str:
+        return f"<Spectrum {self._name}>"
+
+
+_WORD = re.compile(r"(?:(\d+):)?(\d+)\s+|(\d+):\s*")
+
+
+class DataManager:
+    """`AllData`: the container of all spectra."""
+
+    def __call__(self, what: int | str) -> Spectrum | None:
+        """Spectrum by number; a string loads spectra: ``"1:1 a.pha 1:2 b.pha"``."""
+        if isinstance(what, str):
+            self._read(what)
+            return None
+        number = int(what)
+        if not 1 <= number <= len(SESSION.spectra):
+            raise XspecError(f"Error: Spectrum index number is out of range: {number}")
+        return SESSION.spectra[number - 1]
+
+    def _read(self, text: str) -> None:
+        words = text.replace(",", " ").split()
+        place: tuple[int | None, int] | None = None
+        counter, group, touched = 1, 1, False
+        if words in (["none"], ["none/"]):
+            self.clear()
+            return
+        for word in words:
+            match = re.fullmatch(r"(?:(\d+):)?(\d+)", word)
+            if match and not os.path.isfile(word):
+                place = (int(match[1]) if match[1] else None, int(match[2]))
+                continue
+            if place is not None:
+                group, counter = place[0] if place[0] is not None else 1, place[1]
+            elif not touched and len(words) == 1:
+                self.clear(quiet=True)
+            self._put(word, group, counter)
+            touched = True
+            counter += 1
+            place = None
+        self._after()
+
+    def _put(self, word: str, group: int, number: int) -> None:
+        if files.is_none(word):
+            if number <= len(SESSION.spectra):
+                del SESSION.spectra[number - 1]
+            return
+        if number > len(SESSION.spectra) + 1:
+            raise XspecError(f"Error: spectrum number {number} leaves a gap: {len(SESSION.spectra)} are loaded")
+        highest = max([s.dataGroup for s in SESSION.spectra], default=0)
+        if group > highest + 1:
+            raise XspecError(f"Error: data group {group} leaves a gap: the highest is {highest}")
+        try:
+            spectrum = Spectrum._make(word, group)
+        except XspecError as error:
+            SESSION.out(str(error))
+            raise
+        if number == len(SESSION.spectra) + 1:
+            SESSION.spectra.append(spectrum)
+        else:
+            SESSION.spectra[number - 1] = spectrum
+        show.loading.append(spectrum)
+
+    def _after(self) -> None:
+        self._close_gaps()
+        SESSION.data_changed()
+        show.loaded(show.loading)
+        show.loading.clear()
+
+    def _close_gaps(self) -> None:
+        present = sorted({s.dataGroup for s in SESSION.spectra})
+        for spectrum in SESSION.spectra:
+            spectrum._group = present.index(spectrum.dataGroup) + 1
+
+    def __iadd__(self, what: str | list[str]) -> DataManager:
+        """Load one more spectrum, or several, each in a new slot of data group 1."""
+        for name in [what] if isinstance(what, str) else what:
+            self._put(name, 1, len(SESSION.spectra) + 1)
+        self._after()
+        return self
+
+    def __isub__(self, what: Any) -> DataManager:
+        """Remove spectra by number, object, or all with "*"."""
+        if what == "*":
+            self.clear()
+            return self
+        wanted = what if isinstance(what, list | tuple) else [what]
+        chosen = [w if isinstance(w, Spectrum) else self(int(w)) for w in wanted]
+        SESSION.spectra[:] = [s for s in SESSION.spectra if not any(s is c for c in chosen)]
+        self._after()
+        return self
+
+    def __iter__(self) -> Iterator[Spectrum]:
+        return iter(list(SESSION.spectra))
+
+    def __len__(self) -> int:
+        return len(SESSION.spectra)
+
+    @property
+    def nSpectra(self) -> int:
+        """Number of spectra."""
+        return len(SESSION.spectra)
+
+    @property
+    def nGroups(self) -> int:
+        """Number of data groups."""
+        return max([s.dataGroup for s in SESSION.spectra], default=0)
+
+    def clear(self, *, quiet: bool = False) -> None:
+        """Remove all spectra."""
+        SESSION.spectra.clear()
+        SESSION.data_changed()
+        if not quiet:
+            SESSION.out("\nAll spectra removed.")
+
+    def show(self) -> None:
+        """Print a summary of all spectra."""
+        show.data()
+
+    def ignore(self, text: str) -> None:
+        """Ignore channels or energies: ``"bad"``, ``"1-2:**-2.0 8.0-**"``, ``"1-30,800-**"``."""
+        self._change(text, False, tuple(range(1, len(SESSION.spectra) + 1)))
+
+    def notice(self, text: str) -> None:
+        """Notice channels or energies; ``"all"`` notices everything."""
+        self._change(text, True, tuple(range(1, len(SESSION.spectra) + 1)))
+
+    @staticmethod
+    def _change(text: str, notice: bool, spectra: tuple[int, ...]) -> None:
+        verb = "noticed" if notice else "ignored"
+        words = str(text).strip().lower()
+        if words in ("all", "bad"):
+            for number in spectra:
+                spectrum = SESSION.spectra[number - 1]
+                if words == "all":
+                    spectrum._notice[:] = notice
+                elif not notice:
+                    spectrum._notice &= spectrum._all.quality == 0
+            SESSION.data_changed()
+            show.fit_lines()
+            return
+        try:
+            ranges = parse_ranges(str(text), spectra, len(SESSION.spectra))
+        except ValueError:
+            SESSION.out(f"***Xspec Error: Invalid ignore/notice string: {range_text(list(spectra))}:{text}")
+            return
+        for one in ranges:
+            for number in one.spectra:
+                spectrum = SESSION.spectra[number - 1]
+                chosen = _select(spectrum, one.channels, one.lo, one.hi)
+                changed = np.flatnonzero(chosen & (spectrum._notice != notice))
+                spectrum._notice[chosen] = notice
+                _say_changed(changed + 1, one.channels, verb, number)
+        SESSION.data_changed()
+        show.fit_lines()
+
+    def dummyrsp(self, *args: Any, **kwargs: Any) -> None:
+        """Replace all responses by a dummy."""
+        raise missing("AllData.dummyrsp", "the engine has no dummy responses")
+
+    def diagrsp(self) -> None:
+        """Replace all responses by diagonal ones."""
+        raise missing("AllData.diagrsp", "the engine has no diagonal responses")
+
+    def removeDummyrsp(self) -> None:
+        """Take dummy responses back: there are none."""
+
+    def fakeit(
+        self,
+        nSpectra: int = 1,
+        settings: Any = None,
+        applyStats: bool = True,
+        filePrefix: str = "",
+        noWrite: bool = False,
+    ) -> None:
+        """Make fake spectra of the present model; they replace those that are loaded."""
+        from wolter.compat.xspec.fake import fakeit
+
+        fakeit(nSpectra, settings, applyStats, filePrefix, noWrite)
+
+
+def _select(spectrum: Spectrum, channels: bool, lo: float | None, hi: float | None) -> Any:
+    """Bins that a range means."""
+    total = spectrum._all.total
+    if channels:
+        first, last = int(lo or 1), total if hi is None else int(hi)
+        chosen = np.zeros(total, dtype=bool)
+        chosen[max(first - 1, 0) : last] = True
+        return chosen
+    low, high = to_kev(lo, hi)
+    if not spectrum.has_response:
+        raise XspecError("Error: energies need a response")
+    with translated():
+        return bin_range(*spectrum.engine.energy_bounds(spectrum._all), low, high)
+
+
+def _say_changed(numbers: Any, channels: bool, verb: str, spectrum: int) -> None:
+    text = range_text(numbers.tolist(), ",")
+    if not text:
+        SESSION.out(f"No channels {verb} (no channels in specified range) in spectrum #     {spectrum}", 12)
+        return
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        pair = f"({first},{last or first})" if channels else f"({first}-{last or first})"
+        count = int(last or first) - int(first) + 1
+        SESSION.out(f"{count:6d} channels {pair} {verb} in spectrum # {spectrum:5d}")

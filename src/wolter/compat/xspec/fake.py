@@ -1,0 +1,176 @@
+"""fakeit and FakeitSettings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wolter.compat.xspec import files, show
+from wolter.compat.xspec.errors import XspecError, missing, translated
+from wolter.compat.xspec.session import SESSION
+from wolter.data import Spectrum as EngineSpectrum
+
+__all__ = ["FakeitSettings", "fakeit"]
+
+
+class FakeitSettings:
+    """What a fake spectrum is like; empty fields mean that of the loaded spectrum, or the default.
+
+    Parameters
+    ----------
+    response, arf, background, correction : str
+        File names.
+    exposure, backExposure : float or str
+        s.
+    fileName : str
+        Of the output.
+    """
+
+    def __init__(
+        self,
+        response: str = "",
+        arf: str = "",
+        background: str = "",
+        exposure: Any = "",
+        correction: Any = "",
+        backExposure: Any = "",
+        fileName: str = "",
+    ) -> None:
+        self.response, self.arf, self.background = response, arf, background
+        self.exposure, self.correction, self.backExposure, self.fileName = exposure, correction, backExposure, fileName
+
+
+def fakeit(number: int, settings: Any, noise: bool, prefix: str, no_write: bool) -> None:
+    """Make fake spectra and load them in place of those that are loaded."""
+    entry = SESSION.entry
+    if entry is None:
+        raise XspecError("Error: fakeit needs a model")
+    old = list(SESSION.spectra)
+    total = max(int(number), len(old))
+    wanted = _settings(settings, total)
+    made: list[tuple[Any, int, dict[str, str]]] = []
+    from wolter.simulate.fake import fake_spectra
+
+    entry.resize(max([s.dataGroup for s in old], default=1))
+    for index in range(total):
+        template = old[index] if index < len(old) else None
+        spectrum, names, times = _template(wanted[index], template)
+        group = template.dataGroup if template is not None else 1
+        entry.table.refresh()
+        seed = None if SESSION.seed is None else SESSION.seed + index
+        with translated("fakeit"):
+            fake = fake_spectra(
+                entry.table.models[group - 1],
+                spectrum,
+                exposure=[times[0]],
+                background_exposure=[times[1]] if times[1] is not None else None,
+                noise=noise,
+                seed=seed,
+            )[0]
+        names["file"] = prefix + str(wanted[index].fileName or _default_name(template, names))
+        made.append((fake, group, names))
+    _unique(made)
+    SESSION.spectra.clear()
+    for fake, group, names in made:
+        _load(fake, group, names, not no_write)
+    SESSION.data_changed()
+    show.loaded(list(SESSION.spectra))
+
+
+def _settings(settings: Any, total: int) -> list[FakeitSettings]:
+    if settings is None:
+        return [FakeitSettings() for _ in range(total)]
+    if isinstance(settings, FakeitSettings):
+        return [settings, *(FakeitSettings() for _ in range(total - 1))]
+    if isinstance(settings, Mapping):
+        return [settings.get(i + 1, FakeitSettings()) for i in range(total)]
+    given = list(settings)
+    return [*given, *(FakeitSettings() for _ in range(total - len(given)))][:total]
+
+
+def _seconds(value: Any) -> Any:
+    import astropy.units as u
+
+    return None if value in ("", None) else float(str(value)) * u.s
+
+
+def _template(s: FakeitSettings, old: Any) -> tuple[EngineSpectrum, dict[str, str], tuple[Any, Any]]:
+    """The spectrum the fake one resembles, the names of its files, and exposures."""
+    if s.correction not in ("", None) and not _is_number(s.correction):
+        raise missing("FakeitSettings.correction", "the engine has no correction files")
+    if old is None and not s.response:
+        raise missing("AllData.fakeit without a response", "the engine has no dummy responses")
+    names = {"rmf": s.response, "arf": s.arf, "background": s.background}
+    if old is None:
+        spectrum = _from_nothing(s)
+    else:
+        spectrum = old.engine
+        if s.response or s.arf:
+            rmf = files.read_rmf(s.response, SESSION.cache) if s.response else spectrum.rmf
+            arf = files.read_arf(s.arf, SESSION.cache) if s.arf else spectrum.arf
+            spectrum = spectrum.with_responses(rmf, arf, allow_mismatch=True)
+        if s.background:
+            spectrum = spectrum.replace(background=files.read_spectrum(s.background, "background"))
+        for key, value in (("rmf", old._rmf_name), ("arf", old._arf_name), ("background", old._background_name)):
+            names[key] = names[key] or value
+    import astropy.units as u
+
+    exposure = _seconds(s.exposure)
+    source = spectrum.exposure * u.s if exposure is None else exposure
+    back = _seconds(s.backExposure)
+    if spectrum.background is not None and back is None:
+        back = spectrum.background.exposure * u.s
+    return spectrum, names, (source, back if spectrum.background is not None else None)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(str(value))
+    except ValueError:
+        return False
+    return True
+
+
+def _from_nothing(s: FakeitSettings) -> EngineSpectrum:
+    from wolter.simulate.fake import _from_nothing as build
+
+    rmf = files.read_rmf(s.response, SESSION.cache)
+    arf = files.read_arf(s.arf, SESSION.cache) if s.arf else None
+    background = files.read_spectrum(s.background, "background") if s.background else None
+    with translated("fakeit"):
+        return build(rmf, arf, background, {})
+
+
+def _default_name(old: Any, names: dict[str, str]) -> str:
+    base = Path(old.fileName if old is not None else names["rmf"]).name
+    return f"{base.rsplit('.', 1)[0]}.fak"
+
+
+def _unique(made: list[tuple[Any, int, dict[str, str]]]) -> None:
+    """Number files that would have the same name."""
+    seen: dict[str, int] = {}
+    for _, _, names in made:
+        name = names["file"]
+        seen[name] = seen.get(name, 0) + 1
+        if seen[name] > 1:
+            stem, dot, ending = name.rpartition(".")
+            names["file"] = f"{stem}_{seen[name]}{dot}{ending}"
+
+
+def _load(fake: Any, group: int, names: dict[str, str], write: bool) -> None:
+    from wolter.compat.xspec.data import Spectrum
+
+    background = ""
+    fake.respfile, fake.ancrfile = names["rmf"] or "none", names["arf"] or "none"
+    if fake.background is not None:
+        stem, dot, ending = names["file"].rpartition(".")
+        background = f"{stem}_bkg{dot}{ending}" if stem else f"{names['file']}_bkg"
+        fake.backfile = background
+        if write:
+            fake.background.write(os.path.abspath(background), overwrite=True)
+    if write:
+        fake.write(os.path.abspath(names["file"]), overwrite=True)
+        fake.path = Path(os.path.abspath(names["file"]))
+    SESSION.spectra.append(Spectrum._of(fake, names["file"], group, names["rmf"], names["arf"], background))

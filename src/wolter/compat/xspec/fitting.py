@@ -1,0 +1,346 @@
+"""`Fit`: statistics, minimisation, errors, steps."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from wolter.compat.xspec import show
+from wolter.compat.xspec.commands import ErrorCommand, StepCommand
+from wolter.compat.xspec.errors import XspecError, missing, translated
+from wolter.compat.xspec.session import SESSION
+from wolter.errors import WolterWarning
+from wolter.fit.teststat import TEST_STATISTICS, evaluate_test
+
+__all__ = ["FitManager"]
+
+_WEIGHTS = ("standard", "gehrels", "churazov", "model")
+_METHODS = {"leven": "leven", "migrad": "migrad"}
+_ENDLESS = 10_000  # iterations where the query is answered "yes" for ever
+
+
+class FitManager:
+    """`Fit`: everything about fitting."""
+
+    def __init__(self) -> None:
+        self._steps: Any = None
+        self._step_names: list[int] = []
+        self._goodness: list[float] = []
+
+    # -- settings -------------------------------------------------------------------------------------------------
+
+    @property
+    def statMethod(self) -> str:
+        """Fit statistic: "chi", "cstat", "pgstat", "pstat"; "cstat 2" sets that of spectrum 2."""
+        return " | ".join(dict.fromkeys([SESSION.options.statistic, *SESSION.options.per_spectrum.values()]))
+
+    @statMethod.setter
+    def statMethod(self, text: str) -> None:
+        words = str(text).split()
+        name = _one_of(words[0], show.STATISTICS, "fit statistic")
+        if name in ("lstat", "whittle"):
+            from wolter.fit.statistics import STATISTICS
+
+            if name not in STATISTICS:
+                raise missing(f"Fit.statMethod = {name!r}", "the engine does not have this statistic")
+        if len(words) > 1:
+            from wolter.compat.xspec.ranges import number_ranges
+
+            for spectrum in number_ranges(" ".join(words[1:]), len(SESSION.spectra)):
+                SESSION.options.per_spectrum[spectrum] = name
+        else:
+            SESSION.options.statistic = name
+            SESSION.options.per_spectrum.clear()
+            SESSION.out(f"Default fit statistic is set to: {show.statistic_name(name)}")
+            SESSION.out("   This will apply to all current and newly loaded spectra.")
+        with translated("statistic"):
+            SESSION.restate()
+        show.fit_lines()
+
+    @property
+    def statTest(self) -> str:
+        """Test statistic."""
+        return SESSION.options.test
+
+    @statTest.setter
+    def statTest(self, text: str) -> None:
+        name = _one_of(str(text).split()[0], dict.fromkeys(TEST_STATISTICS), "test statistic")
+        SESSION.options.test = name
+        SESSION.out(f"Default test statistic is set to: {show.TESTS.get(name, name)}")
+        SESSION.out("   This will apply to all current and newly loaded spectra.")
+        show.fit_lines()
+
+    @property
+    def weight(self) -> str:
+        """Weighting of chi."""
+        return SESSION.options.weight
+
+    @weight.setter
+    def weight(self, text: str) -> None:
+        SESSION.options.weight = _one_of(text, dict.fromkeys(_WEIGHTS), "weighting")
+        with translated("weight"):
+            SESSION.restate()
+        show.fit_lines()
+
+    @property
+    def method(self) -> str:
+        """Minimiser: "leven" or "migrad", optionally with iterations and critical delta."""
+        return SESSION.options.method
+
+    @method.setter
+    def method(self, text: str | list[Any]) -> None:
+        words = [str(w) for w in text] if isinstance(text, list | tuple) else str(text).split()
+        known = {"leven": 0, "migrad": 0, "simplex": 0}
+        if not any(k.startswith(words[0].lower()) for k in known):
+            raise XspecError("Error executing command: method")
+        name = _one_of(words[0], known, "method")
+        if name == "simplex":
+            raise missing("Fit.method = 'simplex'", "choose 'leven' or 'migrad'")
+        SESSION.options.method = name
+        if len(words) > 1:
+            SESSION.options.iterations = int(words[1])
+        if len(words) > 2:
+            SESSION.options.critical_delta = float(words[2])
+
+    @property
+    def nIterations(self) -> int:
+        """Iterations before XSPEC asks whether to go on."""
+        return SESSION.options.iterations
+
+    @nIterations.setter
+    def nIterations(self, value: int) -> None:
+        SESSION.options.iterations = int(value)
+
+    @property
+    def criticalDelta(self) -> float:
+        """Change of the statistic that ends a fit."""
+        return SESSION.options.critical_delta
+
+    @criticalDelta.setter
+    def criticalDelta(self, value: float) -> None:
+        SESSION.options.critical_delta = float(value)
+
+    @property
+    def delta(self) -> float:
+        """Step of numerical derivatives as a share of the value; not positive: each parameter's own delta."""
+        return SESSION.options.delta
+
+    @delta.setter
+    def delta(self, value: float) -> None:
+        SESSION.options.delta = float(value)
+
+    @property
+    def query(self) -> str:
+        """Answer after `nIterations`: "yes" goes on, "no" and (nobody can be asked) "on" stop."""
+        return SESSION.options.query
+
+    @query.setter
+    def query(self, value: str) -> None:
+        if value not in ("yes", "no", "on"):
+            raise XspecError(f"Error: query must be 'yes', 'no' or 'on', not {value!r}")
+        SESSION.options.query = value
+
+    @property
+    def bayes(self) -> str:
+        """Whether priors count: "off" (what the engine can), "on", "cons"."""
+        return SESSION.options.bayes
+
+    @bayes.setter
+    def bayes(self, value: str) -> None:
+        if str(value).split()[0] not in ("off", "on", "cons"):
+            raise XspecError(f"Error: bayes must be 'off', 'on' or 'cons', not {value!r}")
+        if value == "on":
+            raise missing("Fit.bayes = 'on'", "the engine's statistics take no priors")
+        SESSION.options.bayes = str(value)
+
+    # -- results --------------------------------------------------------------------------------------------------
+
+    @property
+    def statistic(self) -> float:
+        """Total fit statistic."""
+        if not SESSION.ready():
+            return 0.0
+        return _finite(SESSION.engine().statistic)
+
+    @property
+    def testStatistic(self) -> float:
+        """Test statistic."""
+        if not SESSION.ready():
+            return 0.0
+        return _finite(evaluate_test(SESSION.engine(), SESSION.options.test))
+
+    @property
+    def dof(self) -> int:
+        """Degrees of freedom."""
+        return SESSION.engine().dof if SESSION.ready() else 0
+
+    @property
+    def nullhyp(self) -> float:
+        """Null hypothesis probability of the test statistic, for chi-squared."""
+        from wolter.fit.numerics import chi2_sf
+
+        return chi2_sf(self.testStatistic, self.dof) if self.dof > 0 else 0.0
+
+    @property
+    def nVarPars(self) -> int:
+        """Number of variable parameters."""
+        return SESSION.engine().table.free.size
+
+    @property
+    def covariance(self) -> tuple[float, ...]:
+        """Lower triangle of the covariance of the free parameters, row after row."""
+        if SESSION.covariance is None:
+            raise XspecError("Error executing xset/tclout command.")
+        matrix = SESSION.covariance
+        return tuple(float(matrix[i, j]) for i in range(len(matrix)) for j in range(i + 1))
+
+    # -- commands -------------------------------------------------------------------------------------------------
+
+    def perform(self) -> None:
+        """Fit."""
+        from wolter.compat.xspec import fitlog
+
+        engine, options = SESSION.engine(), SESSION.options
+        limit = _ENDLESS if options.query == "yes" else options.iterations
+        with warnings.catch_warnings(), translated("fit"):
+            warnings.simplefilter("ignore", WolterWarning)
+            engine.run(
+                _METHODS[options.method],
+                max_iterations=limit,
+                critical_delta=options.critical_delta,
+                renorm=options.renorm != "none",
+            )
+        self._adopt(engine)
+        fitlog.after_fit(engine)
+
+    def _adopt(self, engine: Any) -> None:
+        entry = SESSION.entry
+        assert entry is not None
+        entry.errors.clear()
+        covariance = engine.covariance
+        SESSION.covariance = covariance
+        if covariance is None:
+            sigma = np.full(engine.table.free.size, -1.0)
+        else:
+            sigma = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+        entry.sigma = dict(zip(engine.table.free.positions.tolist(), sigma.tolist(), strict=True))
+
+    def error(self, argString: str = "") -> None:
+        """Confidence intervals: ``"[stopat n tol] [maximum redchi] [nonew] [delta] parameters"``."""
+        from wolter.compat.xspec import fitlog
+
+        engine, entry = SESSION.engine(), SESSION.entry
+        assert entry is not None
+        command = ErrorCommand.read(argString, entry)
+        if not engine.fitted:
+            raise XspecError("Error executing command: error")
+        if self._too_high(engine, command.maximum):
+            SESSION.out(f"Cannot do error calc: Reduced Chi^2 (= {engine.statistic / engine.dof:g}) > maximum "
+                        f"({command.maximum:g})")
+            raise XspecError("Error executing command: error")
+        with warnings.catch_warnings(), translated("error"):
+            warnings.simplefilter("ignore", WolterWarning)
+            results = engine.error(*command.parameters, delta=command.delta, local=SESSION.options.method == "leven")
+        if any(r.codes[0] == "T" for r in results):
+            self._adopt(engine)
+        for result in results:
+            entry.errors[result.index - 1] = (_or_zero(result.lower), _or_zero(result.upper), result.codes)
+        fitlog.after_error(results, command.delta)
+
+    @staticmethod
+    def _too_high(engine: Any, maximum: float) -> bool:
+        chi = all(e.statistic == "chi" for e in engine.dataset.spectra)
+        return bool(chi and engine.dof > 0 and engine.statistic > maximum * engine.dof)
+
+    def steppar(self, argString: str) -> None:
+        """Statistic on a grid: ``"[best|current] [log|nolog] par lo hi n [par2 ...]"``, n steps."""
+        from wolter.compat.xspec import fitlog
+
+        engine, entry = SESSION.engine(), SESSION.entry
+        assert entry is not None
+        command = StepCommand.read(argString, entry)
+        with warnings.catch_warnings(), translated("steppar"):
+            warnings.simplefilter("ignore", WolterWarning)
+            grid = engine.grid(command.axes, local=SESSION.options.method == "leven", progress=False)
+        self._steps = grid
+        self._step_names = list(command.axes)
+        fitlog.after_steppar(grid, self._step_names)
+
+    def stepparResults(self, arg: Any) -> list[float]:
+        """Values of the last steppar: "statistic", "delstat", or those of a parameter; the first runs fastest."""
+        if self._steps is None:
+            raise XspecError("Error: steppar has not been run")
+        grid = self._steps
+        if arg == "statistic":
+            return _raster(grid.statistic)
+        if arg == "delstat":
+            return _raster(grid.statistic - grid.fit_statistic)
+        number = ErrorCommand.parameter(str(arg), SESSION.entry)
+        if number not in self._step_names:
+            raise XspecError(f"Error: parameter {arg} was not stepped")
+        axis = self._step_names.index(number)
+        mesh = np.meshgrid(*grid.axes, indexing="ij")
+        return _raster(mesh[axis])
+
+    def renorm(self, setting: str | None = None) -> None:
+        """Renormalise now, or choose when: "auto", "prefit", "none"."""
+        if setting is not None:
+            SESSION.options.renorm = _one_of(setting, {"auto": 0, "prefit": 0, "none": 0}, "renorm setting")
+            return
+        with translated("renorm"):
+            SESSION.engine().renorm()
+        show.fit_lines()
+
+    def goodness(self, nRealizations: int = 100, sim: bool = False) -> float:
+        """Percentage of simulations with a smaller test statistic."""
+        from wolter.fit.goodness import goodness
+
+        engine = SESSION.engine()
+        with warnings.catch_warnings(), translated("goodness"):
+            warnings.simplefilter("ignore", WolterWarning)
+            result = goodness(engine, int(nRealizations), test=SESSION.options.test, seed=SESSION.seed, vary=bool(sim))
+        SESSION.out(f"{result.percent_below:.2f}% of realizations are < best fit statistic {self.testStatistic:.2f}")
+        return result.percent_below
+
+    def ftest(self, chisq2: float, dof2: int, chisq1: float, dof1: int) -> float:
+        """F-test probability of an extra component: statistic and degrees of freedom with it, then without."""
+        from wolter.fit.numerics import f_test
+
+        value = f_test(float(chisq2), int(dof2), float(chisq1), int(dof1))
+        SESSION.out(f"\n F statistic value = {value[0]:.6g} and probability {value[1]:.6g}")
+        return value[1]
+
+    def improve(self, nTries: int = 1) -> None:
+        """Look for a better minimum."""
+        engine = SESSION.engine()
+        with warnings.catch_warnings(), translated("improve"):
+            warnings.simplefilter("ignore", WolterWarning)
+            engine.run("default", renorm=False)
+        self._adopt(engine)
+        show.fit_lines()
+
+    def show(self) -> None:
+        """Print statistics and settings."""
+        show.fit()
+
+
+def _one_of(text: str, known: Any, what: str) -> str:
+    key = str(text).strip().lower()
+    found = [k for k in known if k == key] or [k for k in known if key and k.startswith(key)]
+    if not found:
+        raise XspecError(f"Error: unknown {what} {text!r}")
+    return found[0]
+
+
+def _finite(value: float) -> float:
+    return float(value)
+
+
+def _or_zero(value: float) -> float:
+    return float(value) if np.isfinite(value) else 0.0
+
+
+def _raster(values: Any) -> list[float]:
+    return np.asarray(values).ravel(order="F").tolist()

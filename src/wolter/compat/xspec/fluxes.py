@@ -1,0 +1,164 @@
+"""Fluxes and luminosities of models."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from wolter.compat.xspec.errors import XspecError, missing, translated
+from wolter.compat.xspec.session import SESSION, ModelEntry
+from wolter.compat.xspec.show import digits
+from wolter.errors import WolterWarning
+from wolter.fit.flux import band_flux, model_fluxes
+from wolter.models.cosmology import luminosity_factor
+from wolter.models.definitions import Context
+
+__all__ = ["MODEL_FLUX", "edges_of", "flux", "luminosity", "make_edges", "values_of"]
+
+MODEL_FLUX: dict[tuple[int, str], tuple[float, ...]] = {}
+_UNIT = 1e44  # erg/s in which PyXspec gives luminosities
+
+
+def make_edges(lo: float, hi: float, number: int, spacing: str = "log") -> Any:
+    """Edges of an energy grid, keV."""
+    if not 0 < lo < hi or number < 1:
+        raise XspecError(f"Error: {lo} {hi} {number} is no energy grid")
+    return np.geomspace(lo, hi, number + 1) if spacing.startswith("log") else np.linspace(lo, hi, number + 1)
+
+
+def edges_of(spectrum: int) -> Any:
+    """Energy edges for a spectrum, or of the dummy grid for zero."""
+    if spectrum == 0:
+        return make_edges(*SESSION.dummy) if SESSION.grid is None else SESSION.grid
+    if not 1 <= spectrum <= len(SESSION.spectra):
+        raise XspecError(f"Error: Spectrum index number is out of range: {spectrum}")
+    return SESSION.spectra[spectrum - 1]._rmf().edges
+
+
+def values_of(entry: ModelEntry, group: int, spectrum: int) -> Any:
+    """Photons/cm²/s of a model in the bins of `edges_of`."""
+    edges = edges_of(spectrum)
+    context = Context(settings=SESSION.settings)
+    if spectrum:
+        context = Context.of_spectrum(SESSION.spectra[spectrum - 1].engine.xflt, SESSION.settings)
+    row = entry.table.refresh()
+    first = (group - 1) * entry.table.width
+    with translated("model"):
+        compiled = entry.table.models[0].compile(edges, (context,))
+        return compiled.evaluate(row[None, first : first + entry.table.width])[0, 0]
+
+
+def _command(text: str, count: int) -> tuple[list[float], int, float]:
+    """Leading numbers, and number and level of draws."""
+    words = str(text).replace(",", " ").split()
+    lower = [w.lower() for w in words]
+    draws, level = 0, 90.0
+    for flag in ("err", "noerr"):
+        if flag in lower:
+            at = lower.index(flag)
+            rest = words[at + 1 :]
+            words = words[:at]
+            if flag == "err":
+                draws = int(rest[0]) if rest else 100
+                level = float(rest[1]) if len(rest) > 1 else 90.0
+    try:
+        values = [float(w) for w in words]
+    except ValueError:
+        raise XspecError(f"Error: cannot read {text!r}") from None
+    if len(values) < 2:
+        raise XspecError(f"Error: an energy range is missing in {text!r}")
+    return values + [0.0] * (count - len(values)), draws, level
+
+
+def _bands(lo: float, hi: float, draws: int, level: float) -> list[tuple[Any, Any]]:
+    """Spectrum (None for the model alone) and flux of each."""
+    entry = SESSION.entry
+    if entry is None:
+        raise XspecError("Error: no models are in use")
+    if not SESSION.ready():
+        photons, energy = band_flux(edges_of(0), values_of(entry, 1, 0)[None], lo, hi)
+        return [(None, (float(energy[0]), None, float(photons[0]), None))]
+    engine = SESSION.engine()
+    covariance = engine.covariance if draws else None
+    if draws and covariance is None:
+        SESSION.out("***Warning: errors need a fit; none are calculated.")
+        draws = 0
+    with warnings.catch_warnings(), translated("flux"):
+        warnings.simplefilter("ignore", WolterWarning)
+        results = model_fluxes(
+            engine.dataset,
+            engine.table,
+            lo,
+            hi,
+            covariance,
+            level=level / 100 if draws else None,
+            draws=draws,
+            seed=SESSION.seed,
+            spectra=True,
+        )
+    spectra = [SESSION.spectra[n - 1] for n in SESSION.numbers]
+    return [
+        (s, (r.energy, r.energy_interval, r.photons, r.photons_interval)) for s, r in zip(spectra, results, strict=True)
+    ]
+
+
+def flux(text: str) -> None:
+    """calcFlux."""
+    (lo, hi, *_), draws, level = _command(text, 2)
+    for spectrum, (energy, bounds, photons, photon_bounds) in _bands(lo, hi, draws, level):
+        result = (energy, *(bounds or (0.0, 0.0)), photons, *(photon_bounds or (0.0, 0.0)))
+        if spectrum is None:
+            MODEL_FLUX[id(SESSION.entry), "flux"] = result
+        else:
+            spectrum._flux = {1: result}
+            _heading(spectrum)
+        interval = f"({lo:#.5g} - {hi:#.5g} keV)"
+        SESSION.out(f" Model Flux {digits(photons):>10} photons ({digits(energy)} ergs/cm^2/s) range {interval}")
+        if bounds and photon_bounds:
+            SESSION.out(
+                f"     Error range {digits(photon_bounds[0])} - {digits(photon_bounds[1])} "
+                f"({digits(bounds[0])} - {digits(bounds[1])}) ({level:.2f}% confidence)"
+            )
+
+
+def luminosity(text: str) -> None:
+    """calcLumin."""
+    (lo, hi, z, *_), draws, level = _command(text, 3)
+    if z <= 0:
+        raise XspecError("Error: a luminosity needs a redshift above zero")
+    factor = float(luminosity_factor(np.array(z), SESSION.settings.cosmo))
+    h0, q0, lambda0 = SESSION.settings.cosmo
+    for spectrum, (energy, bounds, photons, photon_bounds) in _bands(lo / (1 + z), hi / (1 + z), draws, level):
+        scaled = [v * factor / _UNIT for v in (energy, *(bounds or (0.0, 0.0)))]
+        result = (*scaled, photons, *(photon_bounds or (0.0, 0.0)))
+        if spectrum is None:
+            MODEL_FLUX[id(SESSION.entry), "lumin"] = result
+        else:
+            spectrum._lumin = {1: result}
+            _heading(spectrum)
+        value = f"{energy * factor:#.5g}"
+        SESSION.out(f" Model Luminosity {value} ergs/s  ({lo:#.5g} - {hi:#.5g} keV rest frame)")
+        SESSION.out(f"     (z = {z:.4f} H0 = {h0:5.1f} q0 = {q0:5.2f} Lambda0 = {lambda0:.3f})")
+
+
+def _heading(spectrum: Any) -> None:
+    if len(SESSION.spectra) > 1:
+        SESSION.out(f"Spectrum Number: {spectrum.index}\n    Data Group Number {spectrum.dataGroup}: ")
+
+
+def equivalent_width(component: Any, share: float | None, err: bool, number: int, level: float) -> None:
+    """eqwidth."""
+    raise missing("AllModels.eqwidth", "the engine has no equivalent widths")
+
+
+def draw_parameters() -> tuple[float, ...]:
+    """simpars."""
+    from wolter.fit.batch import draw_points
+
+    engine = SESSION.engine()
+    if engine.covariance is None:
+        raise XspecError("Error: parameters are drawn from the covariance of a fit: run Fit.perform first")
+    point = draw_points(engine, 1, np.random.default_rng(SESSION.seed))
+    return tuple(engine.table.free.expand(np.atleast_2d(point))[0].tolist())

@@ -1,0 +1,397 @@
+"""What each plot type shows: the engine's numbers for the plot groups of a pane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wolter.compat.xspec import axis as axes
+from wolter.compat.xspec import fluxes
+from wolter.compat.xspec.errors import XspecError, missing, translated
+from wolter.compat.xspec.session import SESSION, ModelEntry
+from wolter.fit.plot_arrays import Abscissa, PlotArrays, bin_arrays, model_arrays, rebinned_flux
+
+if TYPE_CHECKING:
+    from wolter.compat.xspec.plotting import PlotManager
+
+__all__ = ["Curve", "Window", "make_window"]
+
+_NAMES = {
+    "background": "background",
+    "chain": "missing",
+    "chisq": "chisq",
+    "contour": "contour",
+    "counts": "counts",
+    "data": "data",
+    "delchi": "delchi",
+    "dem": "missing",
+    "eemodel": "eemodel",
+    "eeufspec": "eeufspec",
+    "efficien": "efficien",
+    "emodel": "emodel",
+    "eqw": "missing",
+    "eufspec": "eufspec",
+    "fitstat": "chisq",
+    "foldmodel": "foldmodel",
+    "goodness": "missing",
+    "icounts": "icounts",
+    "insensitv": "missing",
+    "integprob": "missing",
+    "lcounts": "counts",
+    "ldata": "data",
+    "margin": "missing",
+    "model": "model",
+    "polangle": "polangle",
+    "polfrac": "polfrac",
+    "ratio": "ratio",
+    "residuals": "resid",
+    "sensitvity": "missing",
+    "sensitivity": "missing",
+    "sum": "missing",
+    "ufspec": "ufspec",
+}
+_SHORT = {"lda": "ldata", "da": "data", "res": "residuals", "resid": "residuals", "rat": "ratio", "del": "delchi",
+          "uf": "ufspec", "eeuf": "eeufspec", "cont": "contour", "mo": "model", "chi": "chisq", "back": "background"}  # fmt: skip
+_LEVELS = (2.30, 4.61, 9.21)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What is plotted of one plot group; None where the plot does not have a column."""
+
+    x: Any = None
+    xerr: Any = None
+    y: Any = None
+    yerr: Any = None
+    model: Any = None
+    background: Any = None
+    z: Any = None
+    components: tuple[Any, ...] = ()
+    group: int = 1
+
+
+@dataclass(frozen=True)
+class Window:
+    """One pane."""
+
+    kind: str
+    logarithmic: bool
+    labels: tuple[str, str, str]
+    curves: list[Curve]
+    levels: tuple[float, ...] | None = None
+    commands: tuple[str, ...] = field(default=())
+
+
+def full_name(word: str) -> str:
+    """Plot type of a word that may be cut short.
+
+    Raises
+    ------
+    XspecError
+        If it is unknown.
+    """
+    key = word.lower()
+    key = _SHORT.get(key, key)
+    if key in _NAMES:
+        return key
+    found = [n for n in _NAMES if key and n.startswith(key)]
+    if not found:
+        SESSION.out(f"***XSPEC Error: no such plot type: {word}")
+        raise XspecError("")
+    return found[0]
+
+
+def make_window(plot: PlotManager, pane: str) -> Window:
+    """Pane of ``"ldata"``, ``"model src"``, ``"contour ,,4 1.386, 4.61"`` ..."""
+    words = pane.replace(",", " , ").split()
+    if not words:
+        raise XspecError("")
+    name = full_name(words[0])
+    kind = _NAMES[name]
+    if kind == "missing":
+        raise missing(f"Plot({name!r})", "the engine does not compute it")
+    logarithmic = name.startswith("l") or name in ("model", "emodel", "eemodel") or name.endswith("ufspec")
+    with translated("plot"):
+        if kind == "contour":
+            return _contour(pane.strip()[len(words[0]) :], plot)
+        if kind in ("polangle", "polfrac"):
+            curves = _polarisation(plot, kind)
+        elif kind in ("model", "emodel", "eemodel"):
+            curves = _models(plot, kind, words[1:])
+        elif kind == "efficien":
+            curves = _areas(plot)
+        else:
+            curves = _bins(plot, kind)
+    return Window(kind, logarithmic, _labels(plot, kind), curves, commands=plot.commands)
+
+
+def _abscissa(plot: PlotManager) -> Abscissa:
+    axis = axes.CURRENT[0]
+    return Abscissa(axis.kind, axis.factor, plot.perHz)
+
+
+def _curve(arrays: PlotArrays, plot: PlotManager, group: int, keep_background: bool) -> Curve:
+    background = arrays.background if keep_background and plot.background else None
+    return Curve(arrays.x, arrays.xerr, arrays.y, arrays.yerr, arrays.model, background, group=group)
+
+
+def _bins(plot: PlotManager, kind: str) -> list[Curve]:
+    if not SESSION.spectra:
+        raise XspecError("***XSPEC Error: No data are loaded.")
+    fit, folded, loaded = _engine_or_data()
+    contributions = None
+    if fit is None and kind not in ("data", "counts", "background"):
+        SESSION.out("***XSPEC Error: the plot needs a model")
+        raise XspecError("")
+    if kind == "chisq":
+        contributions = _contributions(fit)
+    curves = []
+    for number, members in enumerate(plot._plot_groups(), 1):
+        entries = [loaded[n] for n in members if n in loaded]
+        if not entries:
+            raise XspecError("***XSPEC Error: No noticed channels to plot.")
+        sigma, most, error = plot.rebin_of(number)
+        arrays = bin_arrays(
+            "data" if kind == "foldmodel" else kind,
+            entries,
+            [folded[e.number - 1] for e in entries],
+            _abscissa(plot),
+            area=plot.area,
+            rebin=(sigma, most) if most > 1 else None,
+            error=error,
+            unfolded=_unfolded(entries[0]) if kind.endswith("ufspec") else None,
+            contributions=None if contributions is None else contributions[entries[0].bins],
+        )
+        if kind == "foldmodel":
+            arrays = replace(arrays, y=None, yerr=None)
+        curve = _curve(arrays, plot, number, kind in ("data", "counts"))
+        if not SESSION.ready():
+            curve = replace(curve, model=None)
+        curves.append(replace(curve, components=_components(plot, kind, entries, number)))
+    return curves
+
+
+def _engine_or_data() -> tuple[Any, list[Any], dict[int, Any]]:
+    """The fit, its folded models and its spectra by number; without a model the data, with models of zero."""
+    if SESSION.active:
+        fit = SESSION.engine()
+        return fit, fit.folded(), {n: SESSION.entry_of(n) for n in SESSION.numbers}
+    if any(not s.has_response for s in SESSION.spectra):
+        raise missing("Plot without responses", "the engine plots spectra that have a response")
+    from wolter.fit.dataset import Dataset
+
+    data, numbers = SESSION.spectrum_set()
+    entries = Dataset(data, SESSION.settings, statistic=SESSION.statistics(numbers)).spectra
+    zero = [np.zeros(e.bins.stop - e.bins.start) for e in entries]
+    return None, zero, dict(zip(numbers, entries, strict=True))
+
+
+def _contributions(fit: Any) -> Any:
+    model = fit.likelihood.model(fit.table.free.start[None])[0]
+    out = np.zeros(fit.n_bins)
+    for block in fit.dataset.blocks:
+        out[block.bins] = block.statistic.value(model[block.bins])
+    return out
+
+
+def _flux(entry: Any, node: Any = None, values: Any = None) -> Any:
+    """Model photons/cm²/s on all energies of a spectrum's response."""
+    model = SESSION.entry
+    assert model is not None
+    return fluxes.values_of(model, entry.group, SESSION.numbers[entry.number - 1])
+
+
+def _unfolded(entry: Any) -> Any:
+    return rebinned_flux(entry.plan.full_edges, _flux(entry), entry.plan.bin_lo, entry.plan.bin_hi)
+
+
+def _models(plot: PlotManager, kind: str, words: list[str]) -> list[Curve]:
+    name = words[0] if words and words[0] != "," else ""
+    entry = SESSION.models.get(name)
+    if entry is None or not entry.active:
+        SESSION.out(f"***XSPEC Error: no model {name or '(unnamed)'} to plot")
+        raise XspecError("")
+    if not SESSION.spectra:
+        return [_model_curve(plot, kind, entry, 1, 0, 1)]
+    groups = plot._plot_groups()
+    return [
+        _model_curve(plot, kind, entry, SESSION.spectra[m[0] - 1].dataGroup, m[0], i) for i, m in enumerate(groups, 1)
+    ]
+
+
+def _model_curve(plot: PlotManager, kind: str, entry: ModelEntry, group: int, spectrum: int, number: int) -> Curve:
+    edges = fluxes.edges_of(spectrum)
+    flux = fluxes.values_of(entry, group, spectrum)
+    inside = slice(0, len(flux))
+    if spectrum and SESSION.ready():
+        plan = SESSION.entry_of(spectrum).plan
+        inside = plan.rows
+    cut = edges[inside.start : inside.stop + 1]
+    arrays = model_arrays(kind, cut, flux[inside], _abscissa(plot))
+    curve = _curve(arrays, plot, number, False)
+    if plot.add:
+        parts = [
+            model_arrays(kind, cut, part[inside], _abscissa(plot)).model
+            for part in _parts(entry, group, edges, spectrum)
+        ]
+        curve = replace(curve, components=tuple(parts) if len(parts) > 1 else ())
+    return curve
+
+
+def _parts(entry: ModelEntry, group: int, edges: Any, spectrum: int) -> list[Any]:
+    """Flux of each additive component alone: the norms of the others are zero."""
+    from wolter.models.definitions import Context
+
+    row = entry.table.refresh()
+    width = entry.table.width
+    values = row[(group - 1) * width : group * width]
+    context = Context(settings=SESSION.settings)
+    if spectrum:
+        context = Context.of_spectrum(SESSION.spectra[spectrum - 1].engine.xflt, SESSION.settings)
+    norms = [
+        c.parameters[-1].index - 1 for c in entry.table.models[0].components if c.definition.kind == "add"
+    ]
+    rows = np.repeat(values[None], len(norms), axis=0)
+    for i, mine in enumerate(norms):
+        for other in norms:
+            if other != mine:
+                rows[i, other] = 0.0
+    compiled = entry.table.models[0].compile(edges, (context,))
+    return list(compiled.evaluate(rows)[0]) if norms else []
+
+
+def _components(plot: PlotManager, kind: str, entries: list[Any], number: int) -> tuple[Any, ...]:
+    """Folded (or unfolded) additive components of a plot group."""
+    if not plot.add or kind not in ("data", "counts", "ufspec", "eufspec", "eeufspec") or not SESSION.ready():
+        return ()
+    model = SESSION.entry
+    assert model is not None
+    entry = entries[0]
+    parts = _parts(model, entry.group, entry.plan.full_edges, SESSION.numbers[entry.number - 1])
+    if len(parts) < 2:
+        return ()
+    sigma, most, error = plot.rebin_of(number)
+    out = []
+    for part in parts:
+        arrays = bin_arrays(
+            kind,
+            [entry],
+            [entry.plan.fold(part[entry.plan.rows])],
+            _abscissa(plot),
+            area=plot.area,
+            rebin=(sigma, most) if most > 1 else None,
+            error=error,
+            unfolded=rebinned_flux(entry.plan.full_edges, part, entry.plan.bin_lo, entry.plan.bin_hi),
+        )
+        out.append(arrays.model)
+    return tuple(out)
+
+
+def _areas(plot: PlotManager) -> list[Curve]:
+    curves = []
+    for number, members in enumerate(plot._plot_groups(), 1):
+        spectrum = SESSION.spectra[members[0] - 1]
+        rmf, arf = spectrum._rmf(), spectrum.engine.arf
+        area = rmf.row_sums() * (1.0 if arf is None else arf.specresp)
+        curves.append(_curve(model_arrays("efficien", rmf.edges, area, _abscissa(plot)), plot, number, False))
+    return curves
+
+
+def _polarisation(plot: PlotManager, kind: str) -> list[Curve]:
+    from wolter.fit.polarisation import make_polarisation
+
+    fit = SESSION.engine()
+    folded = fit.folded()
+    if plot._groups is None:
+        groups = [[e for e in fit.dataset.spectra if e.group == g] for g in range(1, fit.dataset.n_groups + 1)]
+    else:
+        groups = [[e for e in map(SESSION.entry_of, g) if e is not None] for g in plot._groups]
+    curves = []
+    for number, entries in enumerate(groups, 1):
+        result = make_polarisation(entries, [folded[e.number - 1] for e in entries])
+        columns = (
+            (result.angle, result.angle_err, result.model_angle)
+            if kind == "polangle"
+            else (result.fraction, result.fraction_err, result.model_fraction)
+        )
+        axis = _abscissa(plot)
+        if axis.kind == "channel":
+            axis = Abscissa()
+        left, right = axis.ends(result.energy - result.energy_err, result.energy + result.energy_err)
+        curves.append(Curve(0.5 * (left + right), 0.5 * np.abs(right - left), *columns, group=number))
+    return curves
+
+
+def _contour(arguments: str, plot: PlotManager) -> Window:
+    from wolter.compat.xspec import Fit
+
+    grid = Fit._steps
+    if grid is None or len(grid.axes) > 2:
+        SESSION.out("***XSPEC Error: contours need a steppar of one or two parameters")
+        raise XspecError("")
+    lowest, levels = _contour_levels(arguments, grid.fit_statistic)
+    names = [n.split(".")[-1] for n in grid.names]
+    if len(grid.axes) == 1:
+        curve = Curve(grid.axes[0], None, grid.statistic)
+        labels = (names[0], "Statistic", "contour")
+    else:
+        curve = Curve(grid.axes[0], None, grid.axes[1], z=grid.statistic.T)
+        labels = (names[0], names[1], "Confidence contours")
+    return Window("contour", False, labels, [curve], tuple(lowest + d for d in levels), plot.commands)
+
+
+def _contour_levels(text: str, minimum: float) -> tuple[float, list[float]]:
+    """``min number levels``; fields may be skipped by commas."""
+    fields: list[str] = []
+    for i, part in enumerate(text.split(",")):
+        words = part.split()
+        fields += words or ([""] if i < text.count(",") else [])
+    lowest = float(fields[0]) if fields and fields[0] else minimum
+    given = [float(f) for f in fields[2:] if f]
+    number = int(float(fields[1])) if len(fields) > 1 and fields[1] else len(given) or len(_LEVELS)
+    levels = given or list(_LEVELS)
+    if len(levels) < number:
+        levels += list(_LEVELS)[len(levels) : number]
+    if len(levels) < number:
+        raise XspecError(f"***XSPEC Error: {number} contours need {number} levels")
+    return lowest, levels[:number]
+
+
+_Y_LABELS: dict[str, str] = {
+    "data": "counts/s/{u}",
+    "foldmodel": "counts/s/{u}",
+    "counts": "counts",
+    "background": "counts/s/{u}",
+    "ratio": "ratio",
+    "resid": "counts/s/{u}",
+    "delchi": "(data-model)/error",
+    "chisq": "sign(data-model) x {s}",
+    "icounts": "normalized integrated counts",
+    "ufspec": "Photons cm^-2 s^-1 {u}^-1",
+    "eufspec": "keV (Photons cm^-2 s^-1 {u}^-1)",
+    "eeufspec": "keV^2 (Photons cm^-2 s^-1 {u}^-1)",
+    "model": "Photons cm^-2 s^-1 {u}^-1",
+    "emodel": "keV (Photons cm^-2 s^-1 {u}^-1)",
+    "eemodel": "keV^2 (Photons cm^-2 s^-1 {u}^-1)",
+    "efficien": "cm^2",
+    "polangle": "Polarization Angle (degrees)",
+    "polfrac": "Polarization Fraction",
+}
+_TITLES: dict[str, str] = {"data": "data and folded model", "counts": "data and folded model", "model": "Current Theoretical Model"}
+
+
+def _labels(plot: PlotManager, kind: str) -> tuple[str, str, str]:
+    axis = axes.CURRENT[0]
+    always: Callable[[str], bool] = lambda k: k.endswith(("model", "ufspec")) or k.startswith(("eff", "pol"))  # noqa: E731
+    name = "keV" if axis.kind == "channel" and always(kind) else axis.name
+    what = {"channel": "Channel", "energy": f"Energy ({name})", "wave": f"Wavelength ({name})"}[
+        "energy" if name == "keV" else axis.kind
+    ]
+    unit = "Hz" if axis.kind == "wave" and plot.perHz else name
+    y = _Y_LABELS[kind].format(u=unit, s=SESSION.options.statistic)
+    if plot.area and kind in ("data", "background", "resid", "counts"):
+        y += "/cm^2"
+    return what, y, _TITLES.get(kind, kind)

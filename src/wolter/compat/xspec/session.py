@@ -1,0 +1,257 @@
+"""State of an XSPEC session: spectra, models, settings, and the engine's fit that belongs to them.
+
+PyXspec has one session per process, so this package has one, too: `SESSION`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from wolter.compat.xspec.errors import XspecError, missing
+from wolter.compat.xspec.output import Output
+from wolter.data import SpectrumSet
+from wolter.errors import WolterWarning
+from wolter.fit import Fit as EngineFit
+from wolter.fit.table import ParameterTable
+from wolter.models import Model as EngineModel
+from wolter.models import Settings
+
+if TYPE_CHECKING:
+    from wolter.compat.xspec.data import Spectrum
+    from wolter.compat.xspec.models import Model
+
+__all__ = ["SESSION", "FitOptions", "ModelEntry", "Session"]
+
+NO_ERROR = (0.0, 0.0, "FFFFFFFFF")
+
+
+@dataclass(eq=False)
+class ModelEntry:
+    """A model expression for all data groups.
+
+    Attributes
+    ----------
+    name : str
+        Empty for the unnamed one.
+    source : int
+        Number of the source.
+    table : ParameterTable
+        Parameters of all groups.
+    models : list of Model
+        The objects scripts hold, one per group.
+    sigma, errors : dict
+        Results per position.
+    active : bool
+        Whether the source uses it.
+    """
+
+    name: str
+    source: int
+    table: ParameterTable
+    models: list[Model] = field(default_factory=list)
+    sigma: dict[int, float] = field(default_factory=dict)
+    errors: dict[int, tuple[float, float, str]] = field(default_factory=dict)
+    priors: dict[int, list[Any]] = field(default_factory=dict)
+    active: bool = True
+
+    def resize(self, n_groups: int) -> None:
+        """Follow the number of data groups; new ones are linked to the first, those left keep their state."""
+        if n_groups == self.table.n_groups:
+            return
+        old = self.table
+        model = old.models[0].copy()
+        for parameter in model.parameters:
+            parameter.tie = None
+        self.table = ParameterTable(model, n_groups)
+        count = min(len(old.parameters), len(self.table.parameters))
+        for mine, theirs in zip(self.table.parameters[:count], old.parameters[:count], strict=True):
+            mine.copy_state(theirs)
+        limit = len(self.table.parameters)
+        for parameter in self.table.parameters[:count]:
+            tie = parameter.tie
+            if tie and tie[:1] == "p" and tie[1:].isdigit() and int(tie[1:]) > limit:
+                parameter.tie = None
+        for position in range(count, limit):  # values of new groups are those of the first
+            self.table.parameters[position]._value = self.table.parameters[position % self.table.width]._value
+
+    def apply(self, settings: Settings) -> None:
+        """Settings of the session for the models."""
+        for model in self.table.models:
+            model.__dict__["settings"] = settings  # a Model refuses attributes
+
+
+@dataclass
+class FitOptions:
+    """State of the Fit object."""
+
+    statistic: str = "chi"
+    per_spectrum: dict[int, str] = field(default_factory=dict)
+    test: str = "chi"
+    weight: str = "standard"
+    method: str = "leven"
+    iterations: int = 10
+    critical_delta: float = 0.01
+    delta: float = 0.01
+    query: str = "on"
+    renorm: str = "prefit"
+    bayes: str = "off"
+    systematic: float = 0.0
+
+
+class Session:
+    """Everything a PyXspec session remembers."""
+
+    def __init__(self) -> None:
+        self.out = Output()
+        self.spectra: list[Spectrum] = []
+        self.models: dict[str, ModelEntry] = {}
+        self.settings = Settings()
+        self.abund_name = "angr"
+        self.strings: dict[str, str] = {}
+        self.seed: int | None = None
+        self.options = FitOptions()
+        self.cache: dict[Any, Any] = {}
+        self.dummy: tuple[float, float, int, str] = (0.1, 50.0, 5000, "log")
+        self.grid: Any = None
+        self._engine: EngineFit | None = None
+        self._numbers: list[int] = []
+        self.covariance: Any = None
+
+    # -- changes --------------------------------------------------------------------------------------------------
+
+    def data_changed(self) -> None:
+        """Spectra, responses or noticed channels are others now."""
+        self._engine = None
+        self.covariance = None
+        for entry in self.models.values():
+            entry.resize(self.n_groups)
+            self.follow(entry)
+
+    def follow(self, entry: ModelEntry) -> None:
+        """One Model object per data group."""
+        from wolter.compat.xspec.models import Model
+
+        del entry.models[entry.table.n_groups :]
+        while len(entry.models) < entry.table.n_groups:
+            entry.models.append(Model._of(entry, len(entry.models) + 1))
+
+    def model_changed(self) -> None:
+        """A model was made, removed or given other settings."""
+        self._engine = None
+        self.covariance = None
+
+    def set_settings(self, **changes: Any) -> None:
+        """Other abundances, cross-sections ... for all models."""
+        self.settings = replace(self.settings, **changes)
+        for entry in self.models.values():
+            entry.apply(self.settings)
+        self.model_changed()
+
+    @property
+    def n_groups(self) -> int:
+        """Number of data groups, at least one."""
+        return max([s.dataGroup for s in self.spectra], default=1)
+
+    # -- models ---------------------------------------------------------------------------------------------------
+
+    @property
+    def active(self) -> list[ModelEntry]:
+        """Models that are in use, by source."""
+        return sorted((e for e in self.models.values() if e.active), key=lambda e: e.source)
+
+    @property
+    def entry(self) -> ModelEntry | None:
+        """The only active model; None without one."""
+        active = self.active
+        if len(active) > 1:
+            raise missing("fits with several sources", "models " + ", ".join(e.name or "unnamed" for e in active))
+        return active[0] if active else None
+
+    def add_model(self, expression: str, name: str = "", source: int = 1) -> ModelEntry:
+        """Define a model for a source; the one it had becomes inactive."""
+        model = EngineModel(expression, self.settings)
+        entry = ModelEntry(name, source, ParameterTable(model, self.n_groups))
+        for other in self.models.values():
+            if other.source == source:
+                other.active = False
+        self.models.pop(name, None)
+        self.models[name] = entry
+        self.follow(entry)
+        self.model_changed()
+        return entry
+
+    # -- engine ---------------------------------------------------------------------------------------------------
+
+    def ready(self) -> bool:
+        """Whether there are spectra with responses and a model for them."""
+        active = self.active
+        usable = [s for s in self.spectra if s.has_response and s.n_noticed]
+        return bool(active) and len(active) == 1 and bool(usable) and all(s.has_response for s in self.spectra)
+
+    def spectrum_set(self) -> tuple[SpectrumSet, list[int]]:
+        """Noticed spectra for the engine, and their numbers."""
+        usable = [s for s in self.spectra if s.n_noticed]
+        if not usable:
+            raise XspecError("no channel is noticed in any spectrum")
+        data = SpectrumSet(
+            [s.engine for s in usable],
+            groups=[s.dataGroup for s in usable],
+            notice=[s.channel_mask() for s in usable],
+        )
+        return data, [s.index for s in usable]
+
+    def statistics(self, numbers: list[int]) -> list[str]:
+        """Fit statistic of each spectrum."""
+        return [self.options.per_spectrum.get(n, self.options.statistic) for n in numbers]
+
+    def engine(self) -> EngineFit:
+        """The engine's fit of the present data and model.
+
+        Raises
+        ------
+        XspecError
+            If data, responses or model are missing.
+        """
+        entry = self.entry
+        if entry is None:
+            raise XspecError("Error: no models are in use")
+        if not self.spectra:
+            raise XspecError("Error: no data are loaded")
+        bare = [s.index for s in self.spectra if not s.has_response]
+        if bare:
+            raise XspecError(f"Error: spectra without a response: {', '.join(map(str, bare))}")
+        if self._engine is None or self._engine.table is not entry.table:
+            data, self._numbers = self.spectrum_set()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", WolterWarning)
+                self._engine = EngineFit(
+                    data,
+                    entry.table.models[0],
+                    statistic=self.statistics(self._numbers),
+                    weight=self.options.weight,
+                )
+            self._engine.table = entry.table
+            self._engine._likelihood = None
+        return self._engine
+
+    def entry_of(self, number: int) -> Any:
+        """The engine's record of spectrum `number`, or None if nothing of it is noticed."""
+        fit = self.engine()
+        return fit.dataset.spectra[self._numbers.index(number)] if number in self._numbers else None
+
+    @property
+    def numbers(self) -> list[int]:
+        """Numbers of the spectra in the engine's fit."""
+        return self._numbers
+
+    def restate(self) -> None:
+        """Use the present statistic and weighting."""
+        if self._engine is not None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", WolterWarning)
+                self._engine.use_statistic(self.statistics(self._numbers), self.options.weight)
+
+
+SESSION = Session()

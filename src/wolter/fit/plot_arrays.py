@@ -1,0 +1,303 @@
+"""The numbers of XSPEC's plots: data, residuals, unfolded spectra, models, cumulative counts, areas.
+
+Definitions follow the XSPEC manual (commands plot and setplot) and were compared with recorded sessions of 12.9.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from wolter.errors import FitError
+from wolter.fit.dataset import FitSpectrum
+from wolter.fit.plotdata import _Rates, rebin_edges
+
+__all__ = ["Abscissa", "PlotArrays", "bin_arrays", "model_arrays"]
+
+Array = npt.NDArray[np.float64]
+_LIGHT = 2.99792458e18  # angstrom/s
+_HC = 12.39842  # keV angstrom, XSPEC's value
+
+
+@dataclass(frozen=True)
+class Abscissa:
+    """Unit of a plot's axis.
+
+    Attributes
+    ----------
+    kind : {"channel", "energy", "wave"}
+        What it measures.
+    factor : float
+        Units per keV, or per angstrom.
+    per_hz : bool
+        With a wavelength axis, densities are per Hz instead of per unit of wavelength.
+    """
+
+    kind: str = "energy"
+    factor: float = 1.0
+    per_hz: bool = True
+
+    def ends(self, lo: Array, hi: Array) -> tuple[Array, Array]:
+        """Bounds in keV as bounds on the axis."""
+        if self.kind == "wave":
+            with np.errstate(divide="ignore"):
+                return _HC * self.factor / lo, _HC * self.factor / hi
+        factor = self.factor if self.kind == "energy" else 1.0
+        return lo * factor, hi * factor
+
+    def width(self, lo: Array, hi: Array) -> Array:
+        """Width of bins for densities."""
+        if self.kind == "wave" and self.per_hz:
+            return (hi - lo) * (_LIGHT / _HC)
+        left, right = self.ends(lo, hi)
+        return np.abs(right - left)
+
+
+@dataclass(frozen=True, eq=False)
+class PlotArrays:
+    """Columns of a plot; None where the plot has none. `y` is data, `model` the line."""
+
+    x: Array
+    xerr: Array | None
+    y: Array | None
+    yerr: Array | None
+    model: Array | None
+    background: Array | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Bins:
+    """Plotted bins: which channels are summed, where they are."""
+
+    keep: npt.NDArray[np.intp]
+    cuts: npt.NDArray[np.intp]
+    lo: Array
+    hi: Array
+    x: Array
+    xerr: Array
+    width: Array
+
+    def sum(self, values: Array) -> Array:
+        return np.add.reduceat(values[self.keep], self.cuts)
+
+
+def bin_arrays(
+    kind: str,
+    entries: Sequence[FitSpectrum],
+    models: Sequence[Array],
+    axis: Abscissa,
+    *,
+    area: bool = False,
+    rebin: tuple[float, int] | None = None,
+    error: str = "quad",
+    unfolded: Array | None = None,
+    contributions: Array | None = None,
+) -> PlotArrays:
+    """Plots that have a point per (joined) channel.
+
+    Parameters
+    ----------
+    kind : str
+        "data", "counts", "background", "ratio", "resid", "delchi", "chisq", "icounts", "ufspec", "eufspec" or
+        "eeufspec".
+    entries, models : sequences
+        Spectra of a plot group with the same bins, and the folded rate of each.
+    axis : Abscissa
+        Of the plot; unfolded spectra are never in channels.
+    area : bool
+        Divide by the effective area.
+    rebin : tuple (min_sigma, max_bins), optional
+        Join bins.
+    error : {"quad", "sqrt", "poiss-1", "poiss-2", "poiss-3"}
+        Errors of joined bins: roots of summed variances, or from the counts N: sqrt(N), 1 + sqrt(N + 0.75),
+        sqrt(N - 0.25), and the mean of the latter two.
+    unfolded : array, optional
+        For unfolded spectra: model photons/cm²/s in each bin.
+    contributions : array, optional
+        For "chisq": contribution of each bin.
+
+    Raises
+    ------
+    FitError
+        If the spectra have different bins, or the kind is not known.
+    """
+    first = entries[0]
+    if any(e.plan.bin_lo.shape != first.plan.bin_lo.shape for e in entries):
+        raise FitError("spectra with different bins cannot be put together in a plot")
+    rates = _Rates.of(entries, models)
+    if kind.endswith("ufspec") and axis.kind == "channel":
+        axis = Abscissa()
+    weight = np.ones(len(first.plan.bin_lo))
+    use_area = area and kind in ("data", "background", "counts", "resid")
+    if use_area:
+        with np.errstate(divide="ignore"):
+            weight = np.where(rates.area > 0, 1.0 / rates.area, 0.0)
+    bins = _make_bins(first, rates, axis, weight, weight > 0, rebin)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _KINDS[kind](_Job(bins, rates, weight, axis, error, first.statistic, unfolded, contributions))
+
+
+def _make_bins(
+    first: FitSpectrum, rates: _Rates, axis: Abscissa, weight: Array, good: Array, rebin: tuple[float, int] | None
+) -> _Bins:
+    keep = np.flatnonzero(good)
+    cuts = np.arange(len(keep))
+    if rebin is not None and rebin[1] > 1:
+        net, variance = (rates.net * weight)[keep], (rates.variance * weight**2)[keep]
+        cuts = rebin_edges(net, variance, float(rebin[0]), int(rebin[1]))
+    starts, ends = keep[cuts], keep[np.append(cuts[1:] - 1, len(keep) - 1)]
+    bottom, top = first.plan.bin_lo, first.plan.bin_hi
+    lo, hi = np.minimum(bottom[starts], bottom[ends]), np.maximum(top[starts], top[ends])
+    if axis.kind == "channel":
+        position = first.binned.bins.position.astype(float)
+        left, right = position[starts] - 0.5, position[ends] + 0.5
+        width = np.add.reduceat(np.ones(len(keep)), cuts)
+    else:
+        left, right = axis.ends(lo, hi)
+        width = np.add.reduceat(axis.width(bottom, top)[keep], cuts)
+    return _Bins(keep, cuts, lo, hi, 0.5 * (left + right), 0.5 * np.abs(right - left), width)
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    bins: _Bins
+    rates: _Rates
+    weight: Array
+    axis: Abscissa
+    error: str
+    statistic: str
+    unfolded: Array | None
+    contributions: Array | None
+
+    def sum(self, values: Array) -> Array:
+        return self.bins.sum(values * self.weight)
+
+    def sigma(self) -> Array:
+        """Error of the summed net rate."""
+        if self.error == "quad":
+            return np.sqrt(self.bins.sum(self.rates.variance * self.weight**2))
+        counts = np.maximum(self.bins.sum(self.rates.net * self.rates.time), 0.0)
+        upper, lower = 1.0 + np.sqrt(counts + 0.75), np.sqrt(np.maximum(counts - 0.25, 0.0))
+        root = {"sqrt": np.sqrt(counts), "poiss-1": upper, "poiss-2": lower, "poiss-3": 0.5 * (upper + lower)}
+        time = self.bins.sum(self.rates.time) / self.bins.sum(np.ones(len(self.weight)))
+        return root[self.error] / time
+
+    def make(self, y: Array, yerr: Array | None, model: Array | None, background: Array | None = None) -> PlotArrays:
+        return PlotArrays(self.bins.x, self.bins.xerr, y, yerr, model, background)
+
+
+def _data(job: _Job) -> PlotArrays:
+    width, r = job.bins.width, job.rates
+    background = job.sum(r.total - r.net) / width if r.has_background else None
+    return job.make(job.sum(r.net) / width, job.sigma() / width, job.sum(r.model) / width, background)
+
+
+def _counts(job: _Job) -> PlotArrays:
+    r = job.rates
+    background = job.sum((r.total - r.net) * r.time) if r.has_background else None
+    sigma = np.sqrt(job.bins.sum(r.variance * (job.weight * r.time) ** 2))
+    if job.error != "quad":
+        sigma = job.sigma() * r.time.mean()
+    return job.make(job.sum(r.net * r.time), sigma, job.sum(r.model * r.time), background)
+
+
+def _background(job: _Job) -> PlotArrays:
+    r, width = job.rates, job.bins.width
+    back = job.sum(r.total - r.net) / width
+    return job.make(back, job.sigma() / width, None)
+
+
+def _ratio(job: _Job) -> PlotArrays:
+    model = job.sum(job.rates.model)
+    return job.make(job.sum(job.rates.net) / model, job.sigma() / np.abs(model), None)
+
+
+def _resid(job: _Job) -> PlotArrays:
+    r, width = job.rates, job.bins.width
+    return job.make(job.sum(r.net - r.model) / width, job.sigma() / width, None)
+
+
+def _delchi(job: _Job) -> PlotArrays:
+    value = job.rates.residual(job.bins.sum, poisson=job.statistic != "chi")
+    return job.make(np.where(np.isfinite(value), value, 0.0), np.ones(len(value)), None)
+
+
+def _chisq(job: _Job) -> PlotArrays:
+    assert job.contributions is not None
+    sign = np.where(job.rates.net < job.rates.model, -1.0, 1.0) if job.statistic == "chi" else 1.0
+    return job.make(job.bins.sum(job.contributions * sign), None, None)
+
+
+def _icounts(job: _Job) -> PlotArrays:
+    data, model = (np.cumsum(job.sum(v * job.rates.time)) for v in (job.rates.net, job.rates.model))
+    total = data[-1]
+    return job.make(data / total, None, model / total)
+
+
+def _unfolded(power: int) -> Callable[[_Job], PlotArrays]:
+    def make(job: _Job) -> PlotArrays:
+        assert job.unfolded is not None
+        scale = (job.bins.lo * job.bins.hi) ** (0.5 * power)
+        model = job.bins.sum(job.unfolded) / job.bins.width * scale
+        folded = job.bins.sum(job.rates.model)
+        factor = np.where(folded != 0, model / folded, 0.0)
+        return job.make(job.bins.sum(job.rates.net) * factor, job.sigma() * np.abs(factor), model)
+
+    return make
+
+
+_KINDS: dict[str, Callable[[_Job], PlotArrays]] = {
+    "data": _data,
+    "counts": _counts,
+    "background": _background,
+    "ratio": _ratio,
+    "resid": _resid,
+    "delchi": _delchi,
+    "chisq": _chisq,
+    "icounts": _icounts,
+    "ufspec": _unfolded(0),
+    "eufspec": _unfolded(1),
+    "eeufspec": _unfolded(2),
+}
+
+
+def rebinned_flux(edges: Array, flux: Array, lo: Array, hi: Array) -> Array:
+    """Photons in bins lo-hi of a model that is flat inside the bins of another grid.
+
+    Parameters
+    ----------
+    edges, flux : array [n + 1], [n]
+        The model.
+    lo, hi : array [m]
+        Bins.
+    """
+    total = np.concatenate([[0.0], np.cumsum(flux)])
+    return np.interp(hi, edges, total) - np.interp(lo, edges, total)
+
+
+def model_arrays(kind: str, edges: Array, flux: Array, axis: Abscissa) -> PlotArrays:
+    """Plots on the energies of the response: "model", "emodel", "eemodel", and "efficien" (`flux` is the area).
+
+    Parameters
+    ----------
+    kind : str
+        Which.
+    edges : array [n + 1]
+        keV.
+    flux : array [n]
+        photons/cm²/s, or cm².
+    axis : Abscissa
+        Of the plot; channels become keV.
+    """
+    if axis.kind == "channel":
+        axis = Abscissa()
+    lo, hi = edges[:-1], edges[1:]
+    left, right = axis.ends(lo, hi)
+    x, xerr = 0.5 * (left + right), 0.5 * np.abs(right - left)
+    if kind == "efficien":
+        return PlotArrays(x, None, flux, None, None)
+    power = {"model": 0, "emodel": 1, "eemodel": 2}[kind]
+    return PlotArrays(x, xerr, None, None, flux / axis.width(lo, hi) * (lo * hi) ** (0.5 * power))
