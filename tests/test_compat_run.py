@@ -242,6 +242,30 @@ def test_script_is_run_as_python_would(run, tmp_path, monkeypatch):
     assert err == ""
 
 
+def test_script_that_ends_itself(tmp_path):
+    """Through a process, for what children print reaches the file descriptors."""
+    script = tmp_path / "script.py"
+    tail = "# %%\nimport os, sys\nos.system('echo from a child')\nsys.exit({})\n# %%\nprint('never')\n"
+    words = [sys.executable, "-m", "wolter", "run", script]
+    env = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}  # with it ipykernel watches less
+    for code, status in ((0, 0), ("", 0), (3, 1), ("'no data'", 1)):
+        script.write_text(tail.format(code))
+        done = subprocess.run(words, capture_output=True, text=True, env=env)
+        assert (done.returncode, done.stdout) == (status, "from a child\n"), code
+        assert ("cell 1 (line 2) failed: SystemExit: " + str(code).strip("'") in done.stderr) == bool(status)
+        assert "To exit" not in done.stderr
+    script.write_text("print('first', flush=True)\nexit()\nprint('never')\n")
+    done = subprocess.run(words, capture_output=True, text=True, env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "first\n", "")
+
+
+def test_script_that_asks_is_told_that_nobody_answers(run, tmp_path):
+    (tmp_path / "script.py").write_text("input('name? ')")
+    status, _, err = run(tmp_path / "script.py")
+    assert status == 1
+    assert "StdinNotImplementedError" in err
+
+
 def test_script_with_marked_cells(run, tmp_path):
     path = tmp_path / "percent.py"
     path.write_text("# %% [markdown]\n# Text\n\n# %%\na = 5\n\n# %%\n# %timeit -n1 -r1 pass\nprint(a + 1)\n")

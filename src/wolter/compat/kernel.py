@@ -6,6 +6,7 @@ import contextlib
 import os
 import queue
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -121,13 +122,18 @@ class Kernel:
         self._manager = self._make_manager(folder)
         self._stop_requested = stop_requested
         self._client: Any = None
+        self._earlier: set[str] = set()  # what threads and children of earlier cells print is not lost
+        self._log = folder / "kernel.log"
         self.alive = True
         (folder / "ipython").mkdir()  # a profile of its own: no start-up files, no history
-        self._manager.start_kernel(
-            cwd=str(cwd),
-            env=dict(environment),
-            extra_arguments=[f"--ipython-dir={folder / 'ipython'}", "--HistoryManager.enabled=False"],
-        )
+        with self._log.open("wb") as log:
+            self._manager.start_kernel(
+                cwd=str(cwd),
+                env=dict(environment),
+                extra_arguments=[f"--ipython-dir={folder / 'ipython'}", "--HistoryManager.enabled=False"],
+                stdout=subprocess.DEVNULL,  # what cells print comes as messages; this would be its echo
+                stderr=log,
+            )
 
     @staticmethod
     def _make_manager(folder: Path) -> Any:
@@ -161,8 +167,9 @@ class Kernel:
         try:
             self._client.wait_for_ready(timeout=_START)
         except RuntimeError as exc:
+            said = " ".join(self._log.read_text(encoding="utf-8", errors="replace").split())[-300:]
             raise DataError(
-                f"the IPython kernel of {sys.executable} does not start ({exc})",
+                f"the IPython kernel of {sys.executable} does not start ({exc}){': ' + said if said else ''}",
                 cure="Try: python -m ipykernel_launcher",
             ) from exc
 
@@ -190,6 +197,7 @@ class Kernel:
         identity = self._client.execute(code, silent=silent, store_history=not silent, allow_stdin=False)
         outputs = _Outputs(show)
         status = self._follow(identity, outputs, timeout)
+        self._earlier.add(identity)
         execution = Execution(status, outputs.nodes)
         if self.alive:
             self._finish(identity, execution, outputs)
@@ -217,9 +225,10 @@ class Kernel:
                     self.alive = False
                     return status
                 continue
-            if message["parent_header"].get("msg_id") != identity:
-                continue
             kind = message["header"]["msg_type"]
+            parent = message["parent_header"].get("msg_id")
+            if parent != identity and not (kind == "stream" and parent in self._earlier):
+                continue
             if kind == "status" and message["content"]["execution_state"] == "idle":
                 return status
             outputs.add(kind, message)
@@ -242,6 +251,23 @@ class Kernel:
             execution.error = (content["ename"], content["evalue"], list(content["traceback"]))
             if execution.status == "ok":
                 execution.status = "error"
+
+    def flush(self, show: Callable[[str, Any], None] = lambda kind, node: None) -> list[Any]:
+        """What children have printed directly and the kernel has not passed on yet.
+
+        Parameters
+        ----------
+        show : callable
+            Called with the type and the node of each output.
+
+        Returns
+        -------
+        list
+            Output nodes.
+        """
+        if not self.alive:
+            return []
+        return self.execute("__import__('time').sleep(0.03)", silent=True, timeout=_GRACE, show=show).outputs
 
     def kill(self) -> None:
         """End the kernel and all it started in its session, by force."""

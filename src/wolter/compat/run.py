@@ -189,6 +189,7 @@ class _Run:
         started = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.report = RunReport(str(document.path), records, started)
         self._saved = time.monotonic()
+        self._ended = False
 
     def _add_preamble(self, path: Path) -> None:
         node = need("nbformat.v4").new_code_cell(path.read_text(encoding="utf-8"), metadata={"tags": ["preamble"]})
@@ -202,17 +203,28 @@ class _Run:
             for cell, record in zip(self.cells, self.report.cells, strict=True):
                 if self._stop() or not self.kernel.alive:
                     break
+                if self._ended:
+                    record.status = "skipped"
+                    continue
                 self._one(cell, record)
                 self.options.tell(record)
                 if record.status == "failed" and (record.cell == 0 or not self.options.keep_going):
                     break
                 if time.monotonic() - self._saved > _SAVE_EVERY:
                     self._save()
+            self._flush()
         except KeyboardInterrupt:
             self.report.interrupted = True
         finally:
             self.report.interrupted |= self._stop()
             self._save()
+
+    def _flush(self) -> None:
+        """Late output belongs to the last cell that ran."""
+        late = self.kernel.flush(self.options.show)
+        ran = [c for c, r in zip(self.cells, self.report.cells, strict=True) if r.status not in ("skipped", "not run")]
+        if late and ran:
+            ran[-1].node.outputs.extend(late)
 
     def _setup_code(self) -> str:
         """Make the kernel's `__main__` what the file expects."""
@@ -220,6 +232,8 @@ class _Run:
         lines.append(f"sys.path.insert(0, {str(self.path.parent)!r})")
         if self.document.script:  # spawned workers import it by this name
             lines.append(f"__file__ = {str(self.path)!r}")
+            lines.append("exit = quit = sys.exit")  # IPython's own would let the cell go on
+            lines.append("__import__('warnings').filterwarnings('ignore', 'To exit: use')")
         return "\n".join([*lines, "del sys"])
 
     def _one(self, cell: CodeCell, record: CellRecord) -> None:
@@ -246,6 +260,9 @@ class _Run:
             record.figures = self._save_figures(record.cell, done.outputs)
 
     def _judge(self, cell: CodeCell, record: CellRecord, done: Execution) -> None:
+        if self.document.script and done.error and done.error[0] == "SystemExit" and done.error[1] in ("", "None", "0"):
+            done.status, self._ended = "ok", True  # the script's own orderly end
+            cell.node.outputs = [o for o in done.outputs if o.output_type != "error"]
         if done.status == "ok" or (done.status == "error" and "raises-exception" in cell.tags):
             record.status = "repaired" if record.repair else "ok"
             return
