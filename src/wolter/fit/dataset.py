@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ from wolter.models.settings import Settings
 if TYPE_CHECKING:
     from wolter.data.spectrum import BinnedSpectrum
 
-__all__ = ["Dataset", "FitSpectrum", "FoldJob", "EnergyGrid", "StatisticBlock"]
+__all__ = ["Dataset", "FitSpectrum", "FoldJob", "EnergyGrid", "StatisticBlock", "make_fold_job"]
 
 Array = npt.NDArray[np.float64]
 _FEW_ROWS = 5
@@ -341,19 +341,21 @@ class Dataset:
         key = (grid.first_row, grid.edges.size, *spectra)
         job = self._jobs.get(key)
         if job is None:
-            plans: list[FoldingPlan] = []
-            matrix_of: dict[int, int] = {}
-            for index in spectra:
-                plan = self.spectra[index].plan
-                known = [i for i, p in enumerate(plans) if p is plan]
-                matrix_of[index] = known[0] if known else len(plans)
-                if not known:
-                    plans.append(plan)
-            rows = [
-                slice(p.rows.start - grid.first_row, p.rows.start - grid.first_row + p.matrix.shape[0]) for p in plans
-            ]
-            job = self._jobs[key] = FoldJob(tuple(p.matrix for p in plans), tuple(rows), matrix_of)
+            job = self._jobs[key] = make_fold_job(grid, {i: self.spectra[i].plan for i in spectra})
         return job
+
+
+def make_fold_job(grid: EnergyGrid, plans: Mapping[int, FoldingPlan]) -> FoldJob:
+    """Responses of spectra (numbers from zero) on a grid, each once."""
+    unique: list[FoldingPlan] = []
+    matrix_of: dict[int, int] = {}
+    for index, plan in plans.items():
+        known = [i for i, p in enumerate(unique) if p is plan]
+        matrix_of[index] = known[0] if known else len(unique)
+        if not known:
+            unique.append(plan)
+    rows = [slice(p.rows.start - grid.first_row, p.rows.start - grid.first_row + p.matrix.shape[0]) for p in unique]
+    return FoldJob(tuple(p.matrix for p in unique), tuple(rows), matrix_of)
 
 
 def bin_data(entry: FitSpectrum, weight: str = "standard") -> BinData:

@@ -100,7 +100,9 @@ def equivalent_width(
         raise ParameterError(f"fraction {fraction} is not between 0 and 1", cure="XSPEC's is 0.05.")
     model = fit.model
     index = additive_component(model, component)
-    norm = _norm_column(model.node, index)
+    part = getattr(fit, "source_part", None)  # a background that is modelled, too, is no continuum
+    node = model.node if part is None else part.node
+    norm = _norm_column(node, index)
     free = fit.table.free
     sample, weights = _sample(free.start, fit.covariance, free.lower, free.upper, draws, seed, level)
     full = free.expand(np.vstack([free.start[None], sample]))
@@ -109,9 +111,10 @@ def equivalent_width(
         entry = _intensity(fit.dataset, group)
         first = (group - 1) * fit.table.width
         rows = full[:, first : first + fit.table.width]
+        rows = rows if part is None else rows[:, part.columns]
         context = Context(0, entry.context.xflt, entry.context.settings)
         edges = entry.plan.full_edges
-        compiled = CompiledModel(model.node, edges, (context,))
+        compiled = CompiledModel(node, edges, (context,))
         bare = rows.copy()
         bare[:, norm] = 0.0
         rest = compiled.evaluate(bare)[0]

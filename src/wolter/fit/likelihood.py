@@ -21,7 +21,7 @@ from wolter.models.compiled import CompiledModel, Layout
 from wolter.models.definitions import Context
 from wolter.models.grammar import Node
 
-__all__ = ["Derivatives", "Likelihood", "ModelSet", "memory_parts"]
+__all__ = ["Derivatives", "GridModel", "Likelihood", "ModelSet", "memory_parts"]
 
 Array = npt.NDArray[np.float64]
 _FORWARD = 1e-4  # relative step of the forward difference
@@ -50,12 +50,18 @@ class Derivatives:
 
 
 @dataclass(frozen=True, eq=False)
-class _GridModel:
+class GridModel:
     """The model on one energy grid of a dataset."""
 
     grid: EnergyGrid
     compiled: CompiledModel
     context_of: dict[int, int]  # spectrum -> context
+    terms: tuple[int, ...] | None = None  # of the model; by default all
+
+    @property
+    def own_terms(self) -> tuple[int, ...]:
+        """Terms of the model that the spectra of the grid see."""
+        return tuple(range(len(self.compiled.plans))) if self.terms is None else self.terms
 
 
 class ModelSet:
@@ -71,7 +77,7 @@ class ModelSet:
 
     def __init__(self, dataset: Dataset, node: Node) -> None:
         self.dataset = dataset
-        self.grids: list[_GridModel] = []
+        self.grids: list[GridModel] = []
         for grid in dataset.grids:
             contexts: list[Context] = []
             place: dict[int, int] = {}
@@ -80,7 +86,7 @@ class ModelSet:
                 if context not in contexts:
                     contexts.append(context)
                 place[index] = contexts.index(context)
-            self.grids.append(_GridModel(grid, CompiledModel(node, grid.edges, contexts), place))
+            self.grids.append(GridModel(grid, CompiledModel(node, grid.edges, contexts), place))
 
 
 @dataclass(eq=False)
@@ -117,13 +123,13 @@ class Likelihood:
         self.n_calls = 0
         self._bins = [entry.bins for entry in self.dataset.spectra]
         self._starts = np.array([b.start for b in self._bins], dtype=np.intp)
-        self.pieces = [p for g in models.grids for t in range(len(g.compiled.plans)) for p in self._split(g, t)]
+        self.pieces = [p for g in models.grids for t in g.own_terms for p in self._split(g, t)]
         widths = [sum(m.shape[1] + m.shape[0] for _, j in p.jobs for m in j.matrices) for p in self.pieces]
         self._columns = sum(widths)  # elements of fluxes and folded shapes per row
 
     # -- preparation ----------------------------------------------------------------------------------------------
 
-    def _split(self, grid: _GridModel, term: int) -> list[_Piece]:
+    def _split(self, grid: GridModel, term: int) -> list[_Piece]:
         """Pieces of a term: data groups whose shape parameters have the same roots go together."""
         plan = grid.compiled.plans[term]
         columns = sorted(plan.shape_columns)
@@ -133,7 +139,7 @@ class Likelihood:
             classes.setdefault(roots, []).append(group)
         return [self._piece(grid, term, groups, columns) for groups in classes.values()]
 
-    def _piece(self, grid: _GridModel, term: int, groups: list[int], columns: list[int]) -> _Piece:
+    def _piece(self, grid: GridModel, term: int, groups: list[int], columns: list[int]) -> _Piece:
         plan = grid.compiled.plans[term]
         offset = groups[0] * self.width
         depends = {c: self.free.depends[offset + c] for c in columns}

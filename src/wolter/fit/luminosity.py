@@ -113,7 +113,7 @@ def luminosity(
     low, high = to_range_kev((lo, hi))
     factor, distance, name = _distance(fit, float(redshift), cosmology)
     stretch = 1.0 + redshift
-    part = model_part(fit.model, without=without, only=only) if without or only else None
+    part = model_part(fit.model, without=without, only=only) if without or only else getattr(fit, "source_part", None)
     fluxes = model_fluxes(
         fit.dataset,
         fit.table,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,9 @@ Array = npt.NDArray[np.float64]
 class FitState:
     """Spectra with a model: parameters by name, the statistic at their present values. See `wolter.fit.Fit`."""
 
+    _dataset_class: ClassVar[type[Dataset]] = Dataset
+    _model_set_class: ClassVar[type[ModelSet]] = ModelSet
+
     def __init__(
         self,
         spectra: SpectrumSet | Iterable[Spectrum],
@@ -54,9 +57,11 @@ class FitState:
         data = spectra if isinstance(spectra, SpectrumSet) else SpectrumSet(list(spectra))
         if energy is not None:
             data = data.select(*energy)
-        self.dataset = Dataset(data, model.settings, statistic=statistic, weight=weight, systematic=systematic)
+        self.dataset = self._dataset_class(
+            data, model.settings, statistic=statistic, weight=weight, systematic=systematic
+        )
         self.table = ParameterTable(model, self.dataset.n_groups)
-        self._models = ModelSet(self.dataset, model.node)
+        self._models = self._model_set_class(self.dataset, model.node)
         self._likelihood: Likelihood | None = None
         self._covariance: Array | None = None
         self._fit_version = -1
