@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from wolter.fit.plotdata import PlotData
     from wolter.fit.polarisation import PolarisationSpectrum
     from wolter.fit.results import ErrorResult, FitResult, Flux, ParameterRow, SpectrumRow
+    from wolter.fit.xcm import read_xcm
+    from wolter.fit.xcm_writer import write_xcm
 
 _EXPORTS: dict[str, str] = {
     "Dataset": "dataset",
@@ -37,6 +39,8 @@ _EXPORTS: dict[str, str] = {
     "mdp99": "mdp",
     "measured_mdp": "mdp",
     "predict_mdp": "mdp",
+    "read_xcm": "xcm",
+    "write_xcm": "xcm_writer",
 }
 
 __all__ = [
@@ -56,6 +60,8 @@ __all__ = [
     "mdp99",
     "measured_mdp",
     "predict_mdp",
+    "read_xcm",
+    "write_xcm",
 ]
 
 

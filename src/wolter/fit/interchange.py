@@ -115,3 +115,9 @@ class Interchange(FitState):
         numbers = [index] if isinstance(index, int) else list(index)
         data: list[PlotData] = [fit.plot_data(i, **options) for i in numbers]
         return write_plot_data(data, path, title=self.model.expression, overwrite=overwrite)
+
+    def write_xcm(self, path: str | PathLike[str], *, overwrite: bool = False, digits: int = 10) -> Path:
+        """Write an XSPEC command file; see `wolter.fit.xcm_writer.write_xcm`."""
+        from wolter.fit.xcm_writer import write_xcm
+
+        return write_xcm(cast("Fit", self), path, overwrite=overwrite, digits=digits)

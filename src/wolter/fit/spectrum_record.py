@@ -18,7 +18,7 @@ from wolter.data.rmf import RMF
 from wolter.data.spectrum import Spectrum
 from wolter.errors import DataError, FitError, WolterError, WolterWarning
 
-__all__ = ["FileStore", "decode", "encode", "restore_spectrum", "runs", "spectrum_record", "unroll"]
+__all__ = ["FileStore", "decode", "encode", "original_row", "restore_spectrum", "runs", "spectrum_record", "unroll"]
 
 _ARRAYS = ("values", "stat_err", "sys_err", "areascal", "backscal")
 _FLAGS = ("channel", "quality", "grouping")
@@ -187,6 +187,24 @@ def _original(spectrum: Spectrum) -> tuple[Spectrum | None, int | None]:
             if np.array_equal(found.values, spectrum.values) and found.exposure == spectrum.exposure:
                 return found, row
             row += 1
+
+
+def original_row(spectrum: Spectrum) -> str:
+    """What names the spectrum's row in its file: ``"{3}"`` for a type II file, else nothing.
+
+    Raises
+    ------
+    FitError
+        If the spectrum is no longer what its file holds.
+    """
+    original, row = _original(spectrum)
+    changed = ["everything"] if original is None else list(_changes(spectrum, original))
+    if changed:
+        raise FitError(
+            f"{spectrum.name} is not what its file holds ({', '.join(changed)})",
+            cure="Write it with Spectrum.write() and read it from there, or save the fit as JSON.",
+        )
+    return "" if row is None else f"{{{row}}}"
 
 
 def _changes(spectrum: Spectrum, original: Spectrum | None) -> dict[str, Any]:
