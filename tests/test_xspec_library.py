@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -209,6 +210,14 @@ def test_results_of_the_trial_are_remembered(monkeypatch, tmp_path):
         probe_module._store.cache_clear()
         monkeypatch.setattr(probe_module, "_try", lambda *_: probe_module.Usability(False, "tried again"))
         assert probe_module.probe(MODELS["comptb"], Settings(), pool).reason == "tried again"
+        # one that took too long on a busy machine is tried again in the next session
+        late = probe_module.Usability(False, "XSPEC's library took too long when it evaluated 'comptb' at ...")
+        monkeypatch.setattr(probe_module, "_try", lambda *_: late)
+        path.unlink()
+        probe_module._store.cache_clear()
+        assert not probe_module.probe(MODELS["comptb"], Settings(), pool).usable
+        monkeypatch.setattr(probe_module, "_try", lambda *_: probe_module.Usability(True))
+        assert probe_module.probe(MODELS["comptb"], Settings(), pool).usable
     finally:
         probe_module._store.cache_clear()
 
@@ -305,6 +314,24 @@ def test_time_limit():
         pool.close()
 
 
+def test_library_that_cannot_be_loaded(tmp_path):
+    broken = tmp_path / "libXSFunctions.so"
+    broken.write_bytes(b"no library")
+    pool = Pool(replace(INSTALLATION, library=broken), workers=1)
+    try:
+        with pytest.raises(ModelError, match=r"ended the process \(status 1\).*libXSFunctions.so"):
+            value("powerlaw", [[2.0]], pool=pool)
+    finally:
+        pool.close()
+
+
+def test_worker_that_cannot_be_started(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    pool = Pool(INSTALLATION, workers=1)
+    with pytest.raises(ModelError, match="worker process cannot be started"):
+        value("powerlaw", [[2.0]], pool=pool)
+
+
 def test_worker_that_was_killed_is_replaced(own_pool):
     before = value("powerlaw", [[2.0]], pool=own_pool)
     worker = own_pool._workers[0]
@@ -344,6 +371,40 @@ def test_rows_are_spread_over_workers_in_order(own_pool):
     own_pool._cost["gabs"] = 1.0
     with pytest.raises(ModelError, match="LineE=900"):
         value("gabs", [[6.4, 0.1, 0.5]] * 5 + [[900.0, 0.01, 1.0]], pool=own_pool)
+
+
+def test_threads_do_not_mix_up_answers(own_pool):
+    slopes = np.linspace(1.1, 3.0, 40)
+
+    def one(slope):
+        return value("powerlaw", [[slope]], pool=own_pool)[0]
+
+    with ThreadPoolExecutor(8) as executor:
+        together = list(executor.map(one, slopes))
+    expected = (EDGES[1:] ** (1 - slopes[:, None]) - EDGES[:-1] ** (1 - slopes[:, None])) / (1 - slopes[:, None])
+    assert np.array(together) == pytest.approx(expected, rel=1e-11)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_forked_child_has_workers_of_its_own(tmp_path):
+    """A library of the user's may fork; parent and child must not read each other's answers."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, sys, numpy as np\n"
+        "from wolter.models import Model\n"
+        "edges = np.geomspace(1, 10, 11)\n"
+        "model = Model('xspec_powerlaw')\n"
+        "print(model.evaluate(edges).sum(), flush=True)\n"
+        "child = os.fork()\n"
+        "model.xspec_powerlaw.PhoIndex = 0.0 if child else 3.0\n"
+        "totals = {round(float(model.evaluate(edges).sum()), 9) for _ in range(20)}\n"
+        "if child:\n"
+        "    os.waitpid(child, 0)\n"
+        "print('parent' if child else 'child', totals, flush=True)\n"
+    )
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    out = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True, env=environment)
+    assert sorted(out.stdout.splitlines()[1:]) == ["child {0.495}", "parent {9.0}"]
 
 
 def test_import_and_lookup_start_nothing():

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from wolter.models import Context, Settings
-from wolter.models.xspec_library import find_installation, library_component
+from wolter.models.xspec_library import find_installation, library_component, library_pool, probe_all
 
 pytestmark = pytest.mark.skipif(find_installation() is None, reason="xspectrampoline is not installed")
 
@@ -31,6 +31,13 @@ spline smedge notch hrefl SSS_ice logconst log10con zvfeabs heilin lyman zbabs c
 lsmooth partcov zashift zmshift vashift reflect simpl rdblur thcomp polconst pollin polpow
 """
 NAMES = _NAMES.split()
+
+
+@pytest.fixture(autouse=True)
+def cache_of_ones_own(monkeypatch, tmp_path_factory):
+    """The trial's results go to a temporary folder."""
+    path = tmp_path_factory.getbasetemp() / "xspec_library.json"
+    monkeypatch.setattr("wolter.models.xspec_library.probe._cache_file", lambda: path)
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +129,16 @@ def test_components_that_read_atomdb(name, index, grids, golden, atomdb):
         count, worst = compare(name, item, stored, grids, settings_of)
     assert count >= 2
     assert worst < TOLERANCE
+
+
+def test_what_atomdb_adds(atomdb):
+    """With AtomDB the components that sum over temperatures can be used, too; those out of equilibrium need more."""
+    pool = library_pool(find_installation())
+    names = "gadem bcempow vvwdem mkcflow vcoolflow c6mekl cph expcheb6 nlapec bvvtapec"
+    with_it = probe_all(Settings(atomdb=str(atomdb)), pool, names=[*names.split(), "nei", "snapec"], progress=False)
+    without = probe_all(Settings(atomdb="9.9.9"), pool, names=names.split(), progress=False)
+    assert [n for n, verdict in with_it.items() if not verdict.usable] == ["nei", "snapec"]
+    assert not any(verdict.usable for verdict in without.values())
 
 
 def test_at_least_sixty_components_are_compared(index):

@@ -38,6 +38,7 @@ __all__ = ["TIME_LIMIT", "Answer", "Job", "Pool", "WorkerDied", "default_workers
 Array = npt.NDArray[np.float64]
 TIME_LIMIT = 120.0
 """Seconds that one evaluation of one component may take."""
+TOO_LONG = "took too long"
 _START_LIMIT = 60.0  # seconds that loading the library may take, on a busy machine
 _WORTH_A_PROCESS = 0.02  # seconds of work that pay for another worker
 _PROGRAM = Path(__file__).with_name("_worker.py")
@@ -101,25 +102,29 @@ class Worker:
         self.first = True
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "HEADAS", "XSPEC"))}
         environment.update(HEADAS=str(installation.headas), XSPEC_MDATA_DIR=f"{installation.data}/", HEADASNOQUERY="1")
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_PROGRAM), str(installation.library), self.messages, self.progress],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=self.folder,  # some models write files where they are
-            env=environment,
-            start_new_session=True,  # an interrupt from the keyboard is not for the library
-        )
+        program = [sys.executable, "-I", "-S", str(_PROGRAM), str(installation.library), self.messages, self.progress]
+        try:
+            self.process = subprocess.Popen(
+                program,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd=self.folder,  # some models write files where they are
+                env=environment,
+                start_new_session=True,  # an interrupt from the keyboard is not for the library
+            )
+        except OSError as exc:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise ModelError(f"a worker process cannot be started for XSPEC's library: {exc}") from exc
 
     def send(self, job: Job, seconds: float) -> None:
         """Send rows to evaluate; `receive` gets the values."""
         model = job.model
         kind = np.float32 if model.convention == "single" else np.float64
         rows, count = job.pars.shape
-        parts = [job.edges.astype(kind).tobytes(), np.ascontiguousarray(job.pars, dtype=kind).tobytes()]
-        if job.flux is not None:
-            parts.append(np.ascontiguousarray(job.flux, dtype=kind).tobytes())
-        payload = b"".join(parts)
+        arrays = [job.edges, job.pars] if job.flux is None else [job.edges, job.pars, job.flux]
+        with np.errstate(over="ignore"):  # too large for single precision is infinite, and so will be the result
+            payload = b"".join(np.ascontiguousarray(a, dtype=kind).tobytes() for a in arrays)
         header = {
             "symbol": model.symbol,
             "convention": model.convention,
@@ -176,7 +181,7 @@ class Worker:
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
             if not selector.select(max(0.0, deadline - time.monotonic())):
-                raise self.died("took too long")
+                raise self.died(TOO_LONG)
         data = os.read(self.process.stdout.fileno(), 1 << 20)
         if not data:
             raise self.died()

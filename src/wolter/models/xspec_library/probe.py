@@ -24,7 +24,7 @@ from wolter.models.xspec_library.datafiles import atomdb_root, missing_data, rea
 from wolter.models.xspec_library.installation import Installation
 from wolter.models.xspec_library.library import evaluate, unsupported
 from wolter.models.xspec_library.modeldat import LibraryModel
-from wolter.models.xspec_library.pool import Pool
+from wolter.models.xspec_library.pool import TOO_LONG, Pool
 
 __all__ = ["Usability", "probe", "probe_all", "trial_parameters", "trial_points"]
 
@@ -103,11 +103,22 @@ def probe(model: LibraryModel, settings: Settings, pool: Pool) -> Usability:
     if reason:
         return Usability(False, reason)
     store = _store(pool.installation)
-    key = _key(model, settings)
-    if key not in store:
-        store[key] = _try(model, settings, pool)
+    known = len(store)
+    verdict = _tried(model, settings, pool, store)
+    if len(store) > known:
         _save(pool.installation, store)
-    return store[key]
+    return verdict
+
+
+def _tried(model: LibraryModel, settings: Settings, pool: Pool, store: dict[str, Usability]) -> Usability:
+    """Verdict from the store or from a trial, which is put into the store unless the machine may be to blame."""
+    key = _key(model, settings)
+    if key in store:
+        return store[key]
+    verdict = _try(model, settings, pool)
+    if TOO_LONG not in verdict.reason:
+        store[key] = verdict
+    return verdict
 
 
 def probe_all(
@@ -123,10 +134,7 @@ def probe_all(
     known = len(store)
     for model in track(models, "Trying XSPEC's components", enabled=progress):
         reason = unsupported(model) or missing_data(model.name, pool.installation, settings)
-        key = _key(model, settings)
-        if not reason and key not in store:
-            store[key] = _try(model, settings, pool)
-        out[model.name] = Usability(False, reason) if reason else store[key]
+        out[model.name] = Usability(False, reason) if reason else _tried(model, settings, pool, store)
     if len(store) > known:
         _save(pool.installation, store)
     return out
