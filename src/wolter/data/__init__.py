@@ -5,8 +5,9 @@ The names below load their modules on first use: reading a spectrum does not imp
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from wolter._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from wolter.data.arf import ARF
@@ -88,14 +89,4 @@ __all__ = [
     "plan_of",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _EXPORTS:
-        raise AttributeError(f"module 'wolter.data' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"wolter.data.{_EXPORTS[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_exports(__name__, _EXPORTS)

@@ -5,8 +5,9 @@ The public names load their modules on first use.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from wolter._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from wolter.fit.dataset import Dataset
@@ -64,14 +65,4 @@ __all__ = [
     "write_xcm",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _EXPORTS:
-        raise AttributeError(f"module 'wolter.fit' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"wolter.fit.{_EXPORTS[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_exports(__name__, _EXPORTS)

@@ -5,8 +5,9 @@ The names below load their modules on first use.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from wolter._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from wolter.makers.event_file import extract_events
@@ -45,14 +46,4 @@ __all__ = [
     "stokes_sums",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _EXPORTS:
-        raise AttributeError(f"module 'wolter.makers' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"wolter.makers.{_EXPORTS[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_exports(__name__, _EXPORTS)
