@@ -16,7 +16,7 @@ __all__ = ["apply_parameters", "count_parameters", "parameter_line", "xspec_link
 
 _NAMED = re.compile(r"\b[A-Za-z_]\w*:(p?\d+)")
 _INTEGER = re.compile(r"(?<![\w.])(?<!\d[eE][-+])(\d+)(?![\w.:])")
-_NAME = re.compile(r"(?:\d+:)?[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?(?!\w*\s*\()")
+_NAME = re.compile(r"(?<![\w.])(?:\d+:)?[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?(?!\w*\s*\()")
 
 
 def count_parameters(expression: str) -> int:
