@@ -96,6 +96,7 @@ CELLS = (
     """
     import sys
     !python -c "import heasoftpy.utils, sys; print(heasoftpy.__name__, sys.executable)"
+    !python -c "import xspec; print(xspec.__name__)"
     !extractor filename=nothing.fits phafile=out.pha; echo status $?
     """,
     """
@@ -181,7 +182,8 @@ def test_child_processes_find_facades_and_tasks(everything):
     name, executable = lines[0].split()
     assert name == "wolter.compat.heasoftpy"
     assert os.path.dirname(executable) == os.path.dirname(sys.executable)
-    assert "nothing.fits" in "".join(lines[1:])
+    assert lines[1] == "wolter.compat.xspec"
+    assert "nothing.fits" in "".join(lines[2:])
     assert lines[-1] == "status 1"
 
 
@@ -289,6 +291,34 @@ def test_jupyter_notebook_in_its_own_folder(run, tmp_path):
     assert out.strip() == str(tmp_path)
     assert [o.text.strip() for o in copy.cells[1].outputs] == [str(tmp_path)]
     assert path.read_bytes() == before
+
+
+def test_old_notebook_stays_valid_with_a_preamble(run, tmp_path):
+    cell = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "source": ["print(a)"]}
+    old = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 2}
+    (tmp_path / "nb.ipynb").write_text(json.dumps(old))
+    (tmp_path / "pre.py").write_text("a = 3")
+    words = ("--preamble", tmp_path / "pre.py", "--output", tmp_path / "o.ipynb")
+    status, out, _ = run(*words, tmp_path / "nb.ipynb")
+    assert (status, out) == (0, "3\n")
+    copy = json.loads((tmp_path / "o.ipynb").read_text())
+    nbformat.validate(copy)
+    assert [c["source"] for c in copy["cells"]] == [["a = 3"], ["print(a)"]]
+    status, _, err = run("--output", tmp_path / "o.ipynb", tmp_path / "nb.ipynb")
+    assert status == 1
+    assert "exists already" in err
+
+
+def test_traceback_is_shown_where_the_cell_fails(run, notebook):
+    status, _, err = run(notebook("import json\nprint(1)\njson.loads('{')\nprint(2)"))
+    assert status == 1
+    assert "----> 3 json.loads('{')" in err
+    assert "decoder.py" not in err
+    assert "failed: JSONDecodeError: Expecting property name" in err
+    status, _, err = run(notebook("a = = 1"))
+    assert status == 1
+    assert "a = = 1" in err
+    assert "SyntaxError" in err
 
 
 def test_workdir_and_preamble(run, notebook, tmp_path):

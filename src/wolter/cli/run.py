@@ -132,7 +132,17 @@ def _run(file: Path, arguments: tuple[str, ...], as_json: bool, how: dict[str, A
 
 def _explain(record: Any) -> None:
     error = record.error or {}
-    lines = error.get("traceback") or []
-    for line in [line for line in lines if line.strip("-")][-_TAIL:]:
+    for line in _own_frame(error.get("traceback") or []):
         note(f"    {line}")
     note(f"wolter run: {record.place} failed: {error.get('type')}: {error.get('message')}")
+
+
+def _own_frame(traceback: list[str]) -> list[str]:
+    """The part of a traceback that is in the cell itself, else its end."""
+    lines = [line for line in traceback if line.strip("- ")]
+    starts = [i for i, line in enumerate(lines) if line.startswith("Cell In[")]
+    if not starts:
+        return lines[-_TAIL - 1 : -1]  # the last line is the message
+    frame = lines[starts[-1] : -1]
+    end = next((i for i, line in enumerate(frame) if i and line.startswith("File ")), len(frame))
+    return frame[: min(end, _TAIL)]

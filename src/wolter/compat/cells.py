@@ -144,6 +144,8 @@ def _parse(text: str, suffix: str) -> Any:
         notebook = need("jupytext").reads(
             text, fmt={"extension": suffix} if suffix == ".md" else suffix[1:] + ":percent"
         )
+    if notebook.nbformat_minor < 5:  # cells without ids, to which none may be added
+        notebook = need("nbformat.v4").upgrade(notebook, 4, notebook.nbformat_minor)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = []
