@@ -244,6 +244,57 @@ def test_damaged_data_files_never_give_values(tmp_path, name):
         pool.close()
 
 
+def write_absorption_table(path):
+    """Table model in which 1e23 cm^-2 have the optical depth E^-2 whatever the ionisation."""
+    from astropy.io import fits
+
+    edges = np.geomspace(0.05, 100.0, 2001)
+    centres = np.sqrt(edges[1:] * edges[:-1])
+    axes = [np.array([0.0, 1e22, 1e23, 1e24]), np.array([-3.0, 0.0, 3.0, 6.0])]
+    rows = np.array(np.meshgrid(*axes, indexing="ij")).reshape(2, -1).T
+    column = fits.Column
+    ends = {"MINIMUM": 0, "BOTTOM": 0, "TOP": -1, "MAXIMUM": -1, "INITIAL": 1}
+    parameters = fits.BinTableHDU.from_columns(
+        [
+            column("NAME", "12A", array=["nH", "logxi"]),
+            column("METHOD", "J", array=[0, 0]),
+            column("DELTA", "E", array=[0.01, 0.01]),
+            *[column(name, "E", array=[axis[at] for axis in axes]) for name, at in ends.items()],
+            column("NUMBVALS", "J", array=[4, 4]),
+            column("VALUE", "4E", array=np.array(axes)),
+        ],
+        name="PARAMETERS",
+    )
+    parameters.header.update(NINTPARM=2, NADDPARM=0)
+    energies = fits.BinTableHDU.from_columns(
+        [column("ENERG_LO", "E", array=edges[:-1]), column("ENERG_HI", "E", array=edges[1:])], name="ENERGIES"
+    )
+    depth = rows[:, :1] * 1e-23 * centres**-2
+    spectra = fits.BinTableHDU.from_columns(
+        [column("PARAMVAL", "2E", array=rows), column("INTPSPEC", "2000E", array=np.exp(-depth))], name="SPECTRA"
+    )
+    first = fits.PrimaryHDU()
+    first.header.update(MODLNAME="test", MODLUNIT=" ", REDSHIFT=True, ADDMODEL=False)
+    first.header.update(HDUCLASS="OGIP", HDUCLAS1="XSPEC TABLE MODEL", HDUVERS="1.0.0")
+    for hdu, name in ((parameters, "PARAMETERS"), (energies, "ENERGIES"), (spectra, "MODEL SPECTRA")):
+        hdu.header.update(HDUCLASS="OGIP", HDUCLAS1="XSPEC TABLE MODEL", HDUCLAS2=name)
+    fits.HDUList([first, parameters, energies, spectra]).writeto(path)
+
+
+def test_data_in_a_folder_of_the_users(tmp_path):
+    """zxipcf finds its table there and gives what the table says: here a made-up law of absorption."""
+    write_absorption_table(tmp_path / "zxipcf_mtable.fits")
+    pool = Pool(replace(INSTALLATION, data=tmp_path), workers=1)
+    try:
+        assert probe_module._try(MODELS["zxipcf"], Settings(), pool).usable
+        ours = value("zxipcf", [[10.0, 3.0, 0.5, 0.0], [10.0, 0.0, 0.8, 1.0]], pool=pool)
+    finally:
+        pool.close()
+    centres = np.sqrt(EDGES[1:] * EDGES[:-1])
+    expected = [0.5 + 0.5 * np.exp(-(centres**-2)), 0.2 + 0.8 * np.exp(-((2.0 * centres) ** -2))]
+    assert ours == pytest.approx(np.array(expected), rel=5e-3)
+
+
 def test_file_that_only_some_parameters_need():
     """Reflection from ionised matter reads a file that neutral matter does not need."""
     pars = {p.name: p.default for p in MODELS["compps"].parameters}
