@@ -57,9 +57,8 @@ def test_module_keeps_the_house_rules(path):
         tokens = list(tokenize.tokenize(file.readline))
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 620, "a module is one room: split it"
-    assert "import astropy.io" not in text and "from astropy.io" not in text or relative.parts[0] == "compat", (
-        "tables are read by wolter.fits"
-    )
+    reads_elsewhere = re.search(r"(import|from) astropy\.io\b", text)
+    assert not reads_elsewhere or relative.parts[0] == "compat", "tables are read by wolter.fits"
     if relative.parts[0] in ("missions", "compat", "cli"):
         return
     for token in tokens:
