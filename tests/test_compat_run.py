@@ -238,7 +238,7 @@ def test_script_is_run_as_python_would(run, tmp_path, monkeypatch):
         "    import heasoftpy\n    print(heasoftpy.__name__)\n\n'a value that Python does not print'\n"
     )
     monkeypatch.chdir(tmp_path / "elsewhere")
-    status, out, err = run(script, "--output", "x", "-k")
+    status, out, err = run(script, "--", "--output", "x", "-k")
     assert status == 0
     assert out.splitlines() == ["[22]", "['--output', 'x', '-k'] script.py elsewhere", "wolter.compat.heasoftpy"]
     assert err == ""
@@ -325,7 +325,7 @@ def test_workdir_and_preamble(run, notebook, tmp_path):
     (tmp_path / "there").mkdir()
     (tmp_path / "pre.py").write_text("import os\nnumber = 42\n")
     path = notebook("print(number, os.path.basename(os.getcwd()))")
-    status, out, _ = run("--workdir", tmp_path / "there", "--preamble", tmp_path / "pre.py", path)
+    status, out, _ = run(path, "--workdir", tmp_path / "there", "--preamble", tmp_path / "pre.py")
     assert (status, out) == (0, "42 there\n")
     (tmp_path / "pre.py").write_text("1 / 0")
     status, out, err = run("--keep-going", "--preamble", tmp_path / "pre.py", path)
@@ -437,6 +437,7 @@ def test_every_repair_belongs_to_one_cell_of_the_tutorials(shared, tmp_path):
         (("--skip-cells", "2"), "a.py", "1", 2, "there is no cell 2 to skip"),
         (("--output", "copy.md"), "a.py", "1", 2, "name it .ipynb"),
         (("--timeout", "0"), "a.py", "1", 2, "--timeout"),
+        (("--keepgoing",), "a.py", "1", 2, "--keepgoing"),
         (("--preamble", "missing.py"), "a.py", "1", 2, "missing.py"),
         ((), "a.md", "only text\n", 1, "no code cells"),
         ((), "a.ipynb", '{"cells": [', 1, "cannot be read as a .ipynb notebook"),
@@ -460,6 +461,16 @@ def test_missing_extra_is_named(run, notebook, monkeypatch):
     status, _, err = run(notebook("1"))
     assert status == 1
     assert 'pip install "wolter[notebook]"' in err
+
+
+def test_kernel_that_does_not_start(run, notebook, tmp_path, monkeypatch):
+    (tmp_path / "python").write_text("#!/bin/sh\necho no such module >&2\nexit 1\n")
+    (tmp_path / "python").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    status, _, err = run(notebook("1"))
+    assert status == 1
+    assert "does not start" in err
+    assert "no such module" in err
 
 
 def test_list_numbers_the_cells(run, notebook):

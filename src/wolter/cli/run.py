@@ -36,11 +36,10 @@ class _Cells(click.ParamType):
 
 @click.command(
     "run",
-    context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False},
     epilog=example(
         "wolter run tutorial.md",
-        "wolter run --skip-cells 3,5-7 --report run.json --output executed.ipynb --figures figures tutorial.md",
-        "wolter run script.py --option-of-the-script value",
+        "wolter run tutorial.md --skip-cells 3,5-7 --report run.json --output executed.ipynb --figures figures",
+        "wolter run script.py -- --option-of-the-script value",
     ),
 )
 @click.argument("file", type=_READABLE)
@@ -64,7 +63,7 @@ class _Cells(click.ParamType):
 def command(file: Path, arguments: tuple[str, ...], list_only: bool, as_json: bool, **how: Any) -> None:
     """Run a script (.py) or notebook (.md in MyST, .ipynb) with heasoftpy, xspec, ... resolved to Wolter.
 
-    Options come before FILE; what follows FILE are the script's own arguments. Cells run in order in an IPython kernel.
+    Cells run in order in an IPython kernel. ARGUMENTS are the script's own; `--` goes before those that look like options.
     """
     from wolter.compat.cells import SUFFIXES, read_document
 
