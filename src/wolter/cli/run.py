@@ -63,7 +63,7 @@ class _Cells(click.ParamType):
 def command(file: Path, arguments: tuple[str, ...], list_only: bool, as_json: bool, **how: Any) -> None:
     """Run a script (.py) or notebook (.md in MyST, .ipynb) with heasoftpy, xspec, ... resolved to Wolter.
 
-    Cells run in order in an IPython kernel. ARGUMENTS are the script's own; `--` goes before those that look like options.
+    Cells run in order in an IPython kernel. ARGUMENTS are the script's own; `--` precedes those that look like options.
     """
     from wolter.compat.cells import SUFFIXES, read_document
 

@@ -141,9 +141,8 @@ def _parse(text: str, suffix: str) -> Any:
     if suffix == ".ipynb":
         notebook = need("nbformat").reads(text, as_version=4)
     else:
-        notebook = need("jupytext").reads(
-            text, fmt={"extension": suffix} if suffix == ".md" else suffix[1:] + ":percent"
-        )
+        own = suffix == ".md" or "jupytext:" in text[:2000]  # the header, or the text itself, says which format it is
+        notebook = need("jupytext").reads(text, fmt={"extension": suffix} if own else "py:percent")
     if notebook.nbformat_minor < 5:  # cells without ids, to which none may be added
         notebook = need("nbformat.v4").upgrade(notebook, 4, notebook.nbformat_minor)
     for cell in notebook.cells:
