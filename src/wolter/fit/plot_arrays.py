@@ -19,6 +19,8 @@ __all__ = ["Abscissa", "PlotArrays", "bin_arrays", "model_arrays"]
 
 Array = npt.NDArray[np.float64]
 _LIGHT = 2.99792458e18  # angstrom/s
+_ERG = 1.602192e-9  # erg per keV, XSPEC's value
+_JANSKY = 1e23  # Jy per erg/cm²/s/Hz
 _HC = 12.39842  # keV angstrom, XSPEC's value
 
 
@@ -47,6 +49,14 @@ class Abscissa:
                 return _HC * self.factor / lo, _HC * self.factor / hi
         factor = self.factor if self.kind == "energy" else 1.0
         return lo * factor, hi * factor
+
+    def energy_weight(self, lo: Array, hi: Array, power: int) -> Array:
+        """Energy to some power: keV, but per Hz fluxes are F(nu) in Jy and nu F(nu) in erg/cm²/s."""
+        weight = (lo * hi) ** (0.5 * power)
+        in_hz = (self.kind == "wave" and self.per_hz) or (self.kind == "energy" and self.factor > 1e15)
+        if in_hz and power:
+            weight = weight * (_ERG * (_JANSKY if power == 1 else _LIGHT / _HC))
+        return weight
 
     def width(self, lo: Array, hi: Array) -> Array:
         """Width of bins for densities."""
@@ -137,7 +147,11 @@ def bin_arrays(
             weight = np.where(rates.area > 0, 1.0 / rates.area, 0.0)
     bins = _make_bins(first, rates, axis, weight, weight > 0, rebin)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _KINDS[kind](_Job(bins, rates, weight, axis, error, first.statistic, unfolded, contributions))
+        noise = sum(e.binned.background_variance * e.area**2 for e in entries) / len(entries) ** 2
+        job = _Job(
+            bins, rates, weight, axis, error, first.statistic, unfolded, contributions, np.asarray(noise, dtype=float)
+        )
+        return _KINDS[kind](job)
 
 
 def _make_bins(
@@ -171,6 +185,7 @@ class _Job:
     statistic: str
     unfolded: Array | None
     contributions: Array | None
+    background_variance: Array
 
     def sum(self, values: Array) -> Array:
         return self.bins.sum(values * self.weight)
@@ -197,22 +212,24 @@ def _data(job: _Job) -> PlotArrays:
 
 def _counts(job: _Job) -> PlotArrays:
     r = job.rates
-    background = job.sum((r.total - r.net) * r.time) if r.has_background else None
+    width = job.bins.width
+    background = job.sum((r.total - r.net) * r.time) / width if r.has_background else None
     sigma = np.sqrt(job.bins.sum(r.variance * (job.weight * r.time) ** 2))
     if job.error != "quad":
         sigma = job.sigma() * r.time.mean()
-    return job.make(job.sum(r.net * r.time), sigma, job.sum(r.model * r.time), background)
+    return job.make(job.sum(r.net * r.time) / width, sigma / width, job.sum(r.model * r.time) / width, background)
 
 
 def _background(job: _Job) -> PlotArrays:
     r, width = job.rates, job.bins.width
     back = job.sum(r.total - r.net) / width
-    return job.make(back, job.sigma() / width, None)
+    sigma = np.sqrt(job.bins.sum(job.background_variance * job.weight**2))
+    return job.make(back, sigma / width, job.sum(r.model) / width)
 
 
 def _ratio(job: _Job) -> PlotArrays:
     model = job.sum(job.rates.model)
-    return job.make(job.sum(job.rates.net) / model, job.sigma() / np.abs(model), None)
+    return job.make(job.sum(job.rates.net) / model, job.sigma() / model, None)
 
 
 def _resid(job: _Job) -> PlotArrays:
@@ -226,21 +243,26 @@ def _delchi(job: _Job) -> PlotArrays:
 
 
 def _chisq(job: _Job) -> PlotArrays:
+    if job.statistic == "chi":
+        delchi = job.rates.residual(job.bins.sum, poisson=False)
+        return job.make(np.where(np.isfinite(delchi), delchi * np.abs(delchi), 0.0), None, None)
     assert job.contributions is not None
-    sign = np.where(job.rates.net < job.rates.model, -1.0, 1.0) if job.statistic == "chi" else 1.0
-    return job.make(job.bins.sum(job.contributions * sign), None, None)
+    return job.make(job.bins.sum(job.contributions) / job.bins.width, None, None)
 
 
 def _icounts(job: _Job) -> PlotArrays:
-    data, model = (np.cumsum(job.sum(v * job.rates.time)) for v in (job.rates.net, job.rates.model))
-    total = data[-1]
+    parts = [job.sum(v * job.rates.time) for v in (job.rates.net, job.rates.model)]
+    if job.axis.kind == "wave" and job.axis.per_hz:  # densities per Hz times widths in wavelength, as XSPEC has it
+        parts = [p * job.bins.xerr / job.bins.width for p in parts]
+    total = parts[0].sum()
+    data, model = (np.cumsum(p) for p in parts)
     return job.make(data / total, None, model / total)
 
 
 def _unfolded(power: int) -> Callable[[_Job], PlotArrays]:
     def make(job: _Job) -> PlotArrays:
         assert job.unfolded is not None
-        scale = (job.bins.lo * job.bins.hi) ** (0.5 * power)
+        scale = job.axis.energy_weight(job.bins.lo, job.bins.hi, power)
         model = job.bins.sum(job.unfolded) / job.bins.width * scale
         folded = job.bins.sum(job.rates.model)
         factor = np.where(folded != 0, model / folded, 0.0)
@@ -300,4 +322,4 @@ def model_arrays(kind: str, edges: Array, flux: Array, axis: Abscissa) -> PlotAr
     if kind == "efficien":
         return PlotArrays(x, None, flux, None, None)
     power = {"model": 0, "emodel": 1, "eemodel": 2}[kind]
-    return PlotArrays(x, xerr, None, None, flux / axis.width(lo, hi) * (lo * hi) ** (0.5 * power))
+    return PlotArrays(x, xerr, None, None, flux / axis.width(lo, hi) * axis.energy_weight(lo, hi, power))

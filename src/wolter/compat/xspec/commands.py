@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wolter.compat.xspec.errors import XspecError
-from wolter.compat.xspec.session import ModelEntry
+from wolter.compat.xspec.session import SESSION, ModelEntry
 
 __all__ = ["ErrorCommand", "StepCommand"]
 
@@ -33,22 +33,24 @@ class ErrorCommand:
     @classmethod
     def read(cls, text: str, entry: ModelEntry) -> ErrorCommand:
         """Parse; without parameters all free ones are meant."""
-        out = cls()
+        options = SESSION.options  # delta and maximum stay for later commands, as in XSPEC
+        out = cls([], options.error_delta, options.error_maximum)
         words = str(text).replace(",", " ").split()
         while words:
             word = words.pop(0)
             if word.lower().startswith("stop"):
                 del words[:2]
             elif word.lower().startswith("max"):
-                out.maximum = float(words.pop(0))
+                options.error_maximum = out.maximum = float(words.pop(0))
             elif word.lower() == "nonew":
                 continue
             elif "." in word and ":" not in word:
-                out.delta = float(word)
+                options.error_delta = out.delta = float(word)
             else:
                 prefix, _, body = word.rpartition(":")
                 first, dash, last = body.partition("-")
-                ends = [cls.parameter(f"{prefix}:{w}" if prefix else w, entry) for w in ([first, last] if dash else [first])]
+                both = [first, last] if dash else [first]
+                ends = [cls.parameter(f"{prefix}:{w}" if prefix else w, entry) for w in both]
                 out.parameters += range(ends[0], ends[-1] + 1)
         if not out.parameters:
             out.parameters = [p + 1 for p in entry.table.free.positions.tolist()]
@@ -66,20 +68,19 @@ class StepCommand:
         """Parse."""
         out = cls()
         words = str(text).replace(",", " ").split()
-        spacing = "linear"
         while words:
             word = words.pop(0)
             if word.lower() in ("best", "current"):
                 continue
             if word.lower() in ("log", "nolog"):
-                spacing = "log" if word.lower() == "log" else "linear"
+                SESSION.options.step_log = word.lower() == "log"
                 continue
             try:
                 number = ErrorCommand.parameter(word, entry)
                 lo, hi, steps = float(words.pop(0)), float(words.pop(0)), int(words.pop(0))
             except (IndexError, ValueError, XspecError):
                 raise XspecError("Error executing command: steppar") from None
-            out.axes[number] = (lo, hi, steps + 1, "log") if spacing == "log" else (lo, hi, steps + 1)
+            out.axes[number] = (lo, hi, steps + 1, "log") if SESSION.options.step_log else (lo, hi, steps + 1)
         if not out.axes:
             raise XspecError("Error executing command: steppar")
         return out

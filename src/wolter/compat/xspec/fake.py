@@ -69,6 +69,7 @@ def fakeit(number: int, settings: Any, noise: bool, prefix: str, no_write: bool)
                 noise=noise,
                 seed=seed,
             )[0]
+        names["explicit"] = str(wanted[index].fileName)
         names["file"] = prefix + str(wanted[index].fileName or _default_name(template, names))
         made.append((fake, group, names))
     _unique(made)
@@ -153,6 +154,8 @@ def _unique(made: list[tuple[Any, int, dict[str, str]]]) -> None:
     seen: dict[str, int] = {}
     for _, _, names in made:
         name = names["file"]
+        if names.get("explicit"):
+            continue
         seen[name] = seen.get(name, 0) + 1
         if seen[name] > 1:
             stem, dot, ending = name.rpartition(".")

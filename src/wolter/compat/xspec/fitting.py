@@ -218,14 +218,13 @@ class FitManager:
     def _adopt(self, engine: Any) -> None:
         entry = SESSION.entry
         assert entry is not None
-        entry.errors.clear()
         covariance = engine.covariance
         SESSION.covariance = covariance
         if covariance is None:
             sigma = np.full(engine.table.free.size, -1.0)
         else:
             sigma = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-        entry.sigma = dict(zip(engine.table.free.positions.tolist(), sigma.tolist(), strict=True))
+        entry.sigma.update(zip(engine.table.free.positions.tolist(), sigma.tolist(), strict=True))
 
     def error(self, argString: str = "") -> None:
         """Confidence intervals: ``"[stopat n tol] [maximum redchi] [nonew] [delta] parameters"``."""
@@ -237,8 +236,8 @@ class FitManager:
         if not engine.fitted:
             raise XspecError("Error executing command: error")
         if self._too_high(engine, command.maximum):
-            SESSION.out(f"Cannot do error calc: Reduced Chi^2 (= {engine.statistic / engine.dof:g}) > maximum "
-                        f"({command.maximum:g})")
+            reduced = engine.statistic / engine.dof
+            SESSION.out(f"Cannot do error calc: Reduced Chi^2 (= {reduced:g}) > maximum ({command.maximum:g})")
             raise XspecError("Error executing command: error")
         with warnings.catch_warnings(), translated("error"):
             warnings.simplefilter("ignore", WolterWarning)
@@ -246,7 +245,9 @@ class FitManager:
         if any(r.codes[0] == "T" for r in results):
             self._adopt(engine)
         for result in results:
-            entry.errors[result.index - 1] = (_or_zero(result.lower), _or_zero(result.upper), result.codes)
+            lower = 0.0 if result.codes[3] == "T" else _or_zero(result.lower)
+            upper = 0.0 if result.codes[4] == "T" else _or_zero(result.upper)
+            entry.errors[result.index - 1] = (lower, upper, result.codes)
         fitlog.after_error(results, command.delta)
 
     @staticmethod
@@ -267,6 +268,17 @@ class FitManager:
         self._steps = grid
         self._step_names = list(command.axes)
         fitlog.after_steppar(grid, self._step_names)
+        if grid.new_minimum and SESSION.options.query == "yes":
+            self._descend(engine, list(grid.best.values()))
+
+    def _descend(self, engine: Any, point: list[float]) -> None:
+        """Fit again from a better point."""
+        SESSION.out(" A new minimum was found; the parameters are set to it.")
+        engine.table.store(np.array(point))
+        with warnings.catch_warnings(), translated("fit"):
+            warnings.simplefilter("ignore", WolterWarning)
+            engine.run(_METHODS[SESSION.options.method], renorm=False)
+        self._adopt(engine)
 
     def stepparResults(self, arg: Any) -> list[float]:
         """Values of the last steppar: "statistic", "delstat", or those of a parameter; the first runs fastest."""

@@ -9,7 +9,6 @@ import numpy as np
 
 from wolter.compat.xspec.errors import XspecError, missing, translated
 from wolter.compat.xspec.session import SESSION, ModelEntry
-from wolter.compat.xspec.show import digits
 from wolter.errors import WolterWarning
 from wolter.fit.flux import band_flux, model_fluxes
 from wolter.models.cosmology import luminosity_factor
@@ -107,19 +106,23 @@ def _bands(lo: float, hi: float, draws: int, level: float) -> list[tuple[Any, An
 def flux(text: str) -> None:
     """calcFlux."""
     (lo, hi, *_), draws, level = _command(text, 2)
+    said: set[int] = set()
     for spectrum, (energy, bounds, photons, photon_bounds) in _bands(lo, hi, draws, level):
         result = (energy, *(bounds or (0.0, 0.0)), photons, *(photon_bounds or (0.0, 0.0)))
         if spectrum is None:
             MODEL_FLUX[id(SESSION.entry), "flux"] = result
         else:
             spectrum._flux = {1: result}
-            _heading(spectrum)
+            if not draws and spectrum.dataGroup in said:  # without errors one line per data group
+                continue
+            said.add(spectrum.dataGroup)
+            _heading(spectrum, draws)
         interval = f"({lo:#.5g} - {hi:#.5g} keV)"
-        SESSION.out(f" Model Flux {digits(photons):>10} photons ({digits(energy)} ergs/cm^2/s) range {interval}")
+        SESSION.out(f" Model Flux {photons:9.5g} photons ({energy:.5g} ergs/cm^2/s) range {interval}")
         if bounds and photon_bounds:
             SESSION.out(
-                f"     Error range {digits(photon_bounds[0])} - {digits(photon_bounds[1])} "
-                f"({digits(bounds[0])} - {digits(bounds[1])}) ({level:.2f}% confidence)"
+                f"     Error range {photon_bounds[0]:9.4g} - {photon_bounds[1]:.4g}    "
+                f"({bounds[0]:.4g} - {bounds[1]:.4g})  ({level:.2f}% confidence)"
             )
 
 
@@ -140,12 +143,14 @@ def luminosity(text: str) -> None:
             _heading(spectrum)
         value = f"{energy * factor:#.5g}"
         SESSION.out(f" Model Luminosity {value} ergs/s  ({lo:#.5g} - {hi:#.5g} keV rest frame)")
-        SESSION.out(f"     (z = {z:.4f} H0 = {h0:5.1f} q0 = {q0:5.2f} Lambda0 = {lambda0:.3f})")
+        SESSION.out(f"     (z = {z:#5.3g} H0 = {h0:5.1f} q0 = {q0:5.2f} Lambda0 = {lambda0:.3f})")
 
 
-def _heading(spectrum: Any) -> None:
+def _heading(spectrum: Any, draws: int = 0) -> None:
     if len(SESSION.spectra) > 1:
-        SESSION.out(f"Spectrum Number: {spectrum.index}\n    Data Group Number {spectrum.dataGroup}: ")
+        SESSION.out(f" Spectrum Number: {spectrum.index}")
+        if not draws:
+            SESSION.out(f" Data Group Number: {spectrum.dataGroup}")
 
 
 def equivalent_width(component: Any, share: float | None, err: bool, number: int, level: float) -> None:

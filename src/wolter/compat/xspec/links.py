@@ -45,7 +45,7 @@ def engine_text(text: str) -> str:
     ValueError
         If it is not understood.
     """
-    return "".join(t.lower() if k == "name" else t for k, t in tokens(text))
+    return "".join(t for _, t in tokens(text))
 
 
 def shown_text(text: str, model: str = "") -> str:

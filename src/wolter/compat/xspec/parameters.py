@@ -72,7 +72,7 @@ class Parameter:
         if self._fixed:
             return [p.value]
         delta = self._delta()
-        sign = -1.0 if p.frozen else 1.0
+        sign = -1.0 if self.frozen else 1.0
         return [p.value, sign * delta, p.hard_min, p.soft_min, p.soft_max, p.hard_max]
 
     def _delta(self) -> float:
@@ -108,8 +108,11 @@ class Parameter:
                 SESSION.out(f"***Error: parameter limits {new} are not in order")
                 return
             p._hard_min, p.soft_min, p.soft_max, p._hard_max = new
+        linked, default_frozen = p.tie is not None, p.definition.frozen
         p.value = value
         delta = fields[1]
+        if linked and delta is None and not self._fixed and not default_frozen:
+            p.frozen = False
         if delta is not None and not self._fixed:
             p.frozen = delta <= 0
             p.delta = abs(delta) or p.delta
@@ -139,8 +142,12 @@ class Parameter:
             self._entry.table.refresh()
 
     def _untie(self) -> None:
+        """Remove the link; a copy of a frozen parameter is frozen."""
         self._entry.table.refresh()
-        self._engine.tie = None
+        p = self._engine
+        if p.tie is not None and p.tie[:1] == "p" and p.tie[1:].isdigit() and not self._fixed:
+            p.frozen = self._entry.table.parameters[int(p.tie[1:]) - 1].frozen
+        p.tie = None
 
     def untie(self) -> None:
         """Remove the link; the value stays."""
@@ -148,7 +155,8 @@ class Parameter:
 
     @property
     def frozen(self) -> bool:
-        return self._engine.frozen
+        p = self._engine
+        return p.frozen and (p.tie is None or self._fixed)
 
     @frozen.setter
     def frozen(self, value: bool) -> None:

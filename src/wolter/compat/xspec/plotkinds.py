@@ -225,16 +225,11 @@ def _models(plot: PlotManager, kind: str, words: list[str]) -> list[Curve]:
 def _model_curve(plot: PlotManager, kind: str, entry: ModelEntry, group: int, spectrum: int, number: int) -> Curve:
     edges = fluxes.edges_of(spectrum)
     flux = fluxes.values_of(entry, group, spectrum)
-    inside = slice(0, len(flux))
-    if spectrum and SESSION.ready():
-        plan = SESSION.entry_of(spectrum).plan
-        inside = plan.rows
-    cut = edges[inside.start : inside.stop + 1]
-    arrays = model_arrays(kind, cut, flux[inside], _abscissa(plot))
+    arrays = model_arrays(kind, edges, flux, _abscissa(plot))
     curve = _curve(arrays, plot, number, False)
     if plot.add:
         parts = [
-            model_arrays(kind, cut, part[inside], _abscissa(plot)).model
+            model_arrays(kind, edges, part, _abscissa(plot)).model
             for part in _parts(entry, group, edges, spectrum)
         ]
         curve = replace(curve, components=tuple(parts) if len(parts) > 1 else ())

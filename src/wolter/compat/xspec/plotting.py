@@ -146,7 +146,7 @@ class PlotManager:
             return [[n] for n in loaded]
         chosen = [[n for n in g if n in loaded] for g in self._groups]
         used = {n for g in chosen for n in g}
-        return [g for g in chosen if g] + [[n] for n in loaded if n not in used]
+        return sorted([g for g in chosen if g] + [[n] for n in loaded if n not in used], key=min)
 
     def rebin_of(self, group: int) -> tuple[float, int, str]:
         """Rebinning of a plot group."""
@@ -173,7 +173,11 @@ class PlotManager:
         return curves[plotGroup - 1]
 
     def _column(self, name: str, plotGroup: int, plotWindow: int) -> list[Any]:
-        value = getattr(self._curve(plotGroup, plotWindow), name)
+        curve = self._curve(plotGroup, plotWindow)
+        value = getattr(curve, name)
+        if value is None and name == "model" and plotWindow > 1:  # panes below the first share its model
+            value = self._curve(plotGroup, 1).model
+            value = value if value is not None and len(value) == len(curve.x) else None
         if value is None:
             raise XspecError("***XSPEC Error: Requested array does not exist for this plot.")
         return value.tolist()

@@ -98,6 +98,9 @@ class FitOptions:
     renorm: str = "prefit"
     bayes: str = "off"
     systematic: float = 0.0
+    error_delta: float = 2.706
+    error_maximum: float = 2.0
+    step_log: bool = False
 
 
 class Session:

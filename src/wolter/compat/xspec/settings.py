@@ -40,7 +40,11 @@ def _apply_strings() -> None:
     from wolter.models.settings import ApecOptions
 
     with translated("xset"):
-        SESSION.set_settings(apec=ApecOptions.from_xset(SESSION.strings))
+        changes: dict[str, Any] = {"apec": ApecOptions.from_xset(SESSION.strings)}
+        place = SESSION.strings.get("APECROOT") or SESSION.strings.get("ATOMDB_VERSION")
+        if place:
+            changes["atomdb"] = place
+        SESSION.set_settings(**changes)
 
 
 class _Parallel:

@@ -40,7 +40,7 @@ def number(value: float) -> str:
     """Six digits as in XSPEC's parameter tables: 1.00000, 0.0169000, 3.00000E-04."""
     if value == 0:
         return "0.0"
-    if abs(value) < 1e-3:
+    if abs(value) < 0.1:
         return f"{value:.5E}"
     return f"{value:#.6G}".rstrip(".")
 
@@ -59,11 +59,12 @@ def statistic_value(value: float) -> str:
     return f"{value:.2f}" if abs(value) >= 0.01 else f"{value:.6g}"
 
 
-def _reduced(value: float) -> str:
-    if value == 0:
+def _reduced(total: float, dof: int) -> str:
+    """Reduced chi-squared, with as many digits as the total has."""
+    if total == 0:
         return "0.0"
-    whole = 0 if abs(value) < 1 else len(str(int(abs(value))))
-    return f"{value:.{max(2, 5 - whole)}f}"
+    count = max(sum(c.isdigit() for c in statistic_value(total).split("e")[0].lstrip("0.")), 1)
+    return digits(total / dof, count)
 
 
 def statistic_name(name: str) -> str:
@@ -236,7 +237,7 @@ def _statistics(engine: Any) -> None:
     if options.test in ("chi", "pchi") and engine.dof > 0:
         from wolter.fit.numerics import chi2_sf
 
-        out(f" Reduced chi-squared = {_reduced(test / engine.dof):>14} for {engine.dof:6d} degrees of freedom ")
+        out(f" Reduced chi-squared = {_reduced(test, engine.dof):>14} for {engine.dof:6d} degrees of freedom ")
         out(f" Null hypothesis probability = {chi2_sf(test, engine.dof):14.6e}")
         _warning(engine, True)
     if not engine.fitted:
