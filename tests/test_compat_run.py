@@ -315,6 +315,11 @@ def test_traceback_is_shown_where_the_cell_fails(run, notebook):
     assert "----> 3 json.loads('{')" in err
     assert "decoder.py" not in err
     assert "failed: JSONDecodeError: Expecting property name" in err
+    deep = "def f(n):\n    if not n:\n        raise KeyError('bottom')\n    # 1\n    # 2\n    # 3\n    f(n - 1)"
+    status, _, err = run(notebook(deep, "import ast\nfor x in [9]:\n    f(30)\nprint()"))
+    assert status == 1
+    assert "failed: KeyError: 'bottom'" in err
+    assert len(err.splitlines()) < 20
     status, _, err = run(notebook("a = = 1"))
     assert status == 1
     assert "a = = 1" in err

@@ -24,7 +24,7 @@ from wolter.errors import OutputError, ParameterError
 __all__ = ["RunOptions", "run_file"]
 
 _SAVE_EVERY = 5.0  # s between intermediate versions of report and executed copy
-_TRACEBACK_LINES = 40
+_TRACEBACK_LINES = 80
 
 
 def _ignore(*_: Any) -> None:
@@ -279,7 +279,10 @@ class _Run:
         if done.error is None:
             node = need("nbformat.v4").new_output("error", ename=name, evalue=message, traceback=[])
             cell.node.outputs.append(node)
-        lines = plain(traceback)[-_TRACEBACK_LINES:]
+        lines = plain(traceback)
+        if len(lines) > _TRACEBACK_LINES:  # the cell's own frame comes first, the message last
+            half = _TRACEBACK_LINES // 2
+            lines = [*lines[:half], "...", *lines[-half:]]
         record.error = {"type": name, "message": "\n".join(plain([message])), "traceback": lines}
 
     def _save_figures(self, number: int, outputs: list[Any]) -> list[str]:
