@@ -8,8 +8,8 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits as astropy_fits
-from golden_session import Session
 
+from golden_session import Session
 from wolter.data import ARF, RMF, Spectrum, SpectrumSet
 from wolter.errors import OutputError, SimulationError, UnitError
 from wolter.fit import Fit

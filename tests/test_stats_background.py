@@ -13,8 +13,8 @@ from wolter.errors import DataError, FitError, ParameterError, WolterWarning
 from wolter.fit import Fit
 from wolter.fit.background import BackgroundFit
 from wolter.fit.eqwidth import equivalent_width
-from wolter.fit.goodness import goodness
-from wolter.fit.luminosity import luminosity
+from wolter.fit.goodness_of_fit import goodness
+from wolter.fit.luminosities import luminosity
 from wolter.models import Model, Settings
 
 RANGE = (0.5 * u.keV, 8 * u.keV)

@@ -7,14 +7,14 @@ import warnings
 import astropy.units as u
 import numpy as np
 import pytest
-from golden_session import Session, put
 
+from golden_session import Session, put
 from wolter.data import Spectrum, SpectrumSet
 from wolter.errors import FitError, ParameterError, UnitError, WolterWarning
 from wolter.fit import Fit
 from wolter.fit.compare import aic, bic, f_test, likelihood_ratio
 from wolter.fit.eqwidth import equivalent_width
-from wolter.fit.luminosity import luminosity
+from wolter.fit.luminosities import luminosity
 from wolter.fit.selection import model_part
 from wolter.models import Model, Settings
 

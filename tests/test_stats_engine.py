@@ -7,13 +7,13 @@ import warnings
 import astropy.units as u
 import numpy as np
 import pytest
-from golden_session import Session, put
 
+from golden_session import Session, put
 from wolter.data import Spectrum, SpectrumSet
 from wolter.errors import DataError, FitError, WolterWarning
 from wolter.fit import Fit
 from wolter.fit.batch import BatchLikelihood, draw_bins
-from wolter.fit.goodness import goodness
+from wolter.fit.goodness_of_fit import goodness
 from wolter.fit.teststat import batch_test_statistic, evaluate_test
 from wolter.models import Model, Settings
 
@@ -340,6 +340,17 @@ def test_few_counts_with_chi_are_told_once(star, burst):
         Fit(SpectrumSet([burst[0].group(20)]).select(0.5 * u.keV, 7 * u.keV), "powerlaw"),
     ):
         assert not [m for m in said(other.run) if "biased" in m]
+
+
+def test_empty_background_bins_are_told(burst):
+    fit = Fit(burst, "TBabs*powerlaw", statistic="cstat")
+    (message,) = [m for m in said(fit.run) if "W statistic is biased" in m]
+    empty = int((burst.binned(0).background_counts == 0).sum())
+    assert message.startswith(f"the W statistic is biased: {empty} of {fit.n_bins}")
+    wide = Fit(
+        SpectrumSet([burst[0].group(channels=100)]).select(0.3 * u.keV, 10 * u.keV), "powerlaw", statistic="cstat"
+    )
+    assert not [m for m in said(wide.run) if "biased" in m]
 
 
 def test_poisson_statistics_of_other_data(star, burst):

@@ -1,4 +1,4 @@
-"""Data and statistics that do not go together: errors where a statistic is meaningless, sentences where it is biased."""
+"""Data and statistics that do not go together: errors where a statistic is meaningless, sentences where biased."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from wolter.errors import FitError
 if TYPE_CHECKING:
     from wolter.fit.dataset import Dataset, FitSpectrum
 
-__all__ = ["check_statistic", "check_weight", "few_counts", "fractional_counts"]
+__all__ = ["check_statistic", "check_weight", "doubts", "empty_backgrounds", "few_counts", "fractional_counts"]
 
 _FEW = 10.0  # counts per bin below which chi-squared with errors from the data is visibly biased
 _SHARE = 0.1  # of the noticed bins
+_EMPTY = 0.5  # share of bins without background counts beyond which the W statistic is visibly biased
 
 
 def check_weight(entry: FitSpectrum, weight: str) -> None:
@@ -97,3 +98,32 @@ def few_counts(dataset: Dataset) -> str | None:
         f"chi-squared is biased: {few} of {total} noticed bins hold less than {_FEW:g} counts ({listed}); "
         "group with .group(...) or use cstat"
     )
+
+
+def empty_backgrounds(dataset: Dataset) -> str | None:
+    """Sentence on the W statistic of bins without background counts, or None.
+
+    Where the background is empty its profiled rate is zero whatever it really is, and source parameters are biased
+    (see the coverage study in benchmarks/results/coverage_spectra.md).
+    """
+    empty = total = 0
+    names = []
+    for entry in dataset.spectra:
+        if entry.kind != ("cstat", True):
+            continue
+        here = int((entry.binned.background_counts <= 0).sum())
+        empty, total = empty + here, total + len(entry.binned.rate)
+        if here > _EMPTY * len(entry.binned.rate):
+            names.append(str(entry.number))
+    if not total or empty <= _EMPTY * total:
+        return None
+    listed = f"spectrum {', '.join(names)}" if len(names) <= 8 else f"{len(names)} spectra"
+    return (
+        f"the W statistic is biased: {empty} of {total} noticed bins hold no background count ({listed}); "
+        "group them, or model the background (BackgroundFit)"
+    )
+
+
+def doubts(dataset: Dataset) -> list[str]:
+    """What makes the result of a fit doubtful, in sentences."""
+    return [text for text in (few_counts(dataset), empty_backgrounds(dataset)) if text]

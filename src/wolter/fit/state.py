@@ -13,7 +13,7 @@ from wolter.data.spectrum import Spectrum
 from wolter.data.spectrum_set import SpectrumSet
 from wolter.errors import FitError, ParameterError, WolterWarning
 from wolter.fit.dataset import Dataset, FitSpectrum, bin_data
-from wolter.fit.doubts import few_counts
+from wolter.fit.doubts import doubts
 from wolter.fit.likelihood import Likelihood, ModelSet
 from wolter.fit.numerics import chi2_sf
 from wolter.fit.results import ErrorResult, FitResult
@@ -279,9 +279,8 @@ class FitState:
                 WolterWarning,
                 stacklevel=3,
             )
-        few = few_counts(self.dataset)
-        if few:
-            warnings.warn(few, WolterWarning, stacklevel=4)
+        for text in doubts(self.dataset):
+            warnings.warn(text, WolterWarning, stacklevel=4)
 
     def folded(self) -> list[Array]:
         """Folded model rate of each spectrum in its noticed bins, counts/s."""
