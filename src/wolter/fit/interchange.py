@@ -7,10 +7,12 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from wolter.errors import FitError
 from wolter.fit.results import ErrorResult, FitResult
 from wolter.fit.state import FitState
 
 if TYPE_CHECKING:
+    from wolter.fit.chain import Chain
     from wolter.fit.fit import Fit
     from wolter.fit.plotdata import PlotData
 
@@ -121,3 +123,29 @@ class Interchange(FitState):
         from wolter.fit.xcm_writer import write_xcm
 
         return write_xcm(cast("Fit", self), path, overwrite=overwrite, digits=digits)
+
+    def sample(self, method: str = "emcee", **options: Any) -> Chain:
+        """Samples of the posterior distribution of the free parameters.
+
+        Parameters
+        ----------
+        method : {"emcee", "nautilus", "covariance"}
+            See `wolter.fit.sampling.sample_emcee`, `sample_nautilus` and `draw_covariance`.
+        **options
+            Of that function: ``steps``, ``walkers``, ``live``, ``draws``, ``seed`` …
+
+        Raises
+        ------
+        FitError
+            For an unknown method, a sampler that is not installed, or priors that cannot be normalised.
+        """
+        from wolter.fit import sampling
+
+        functions: dict[str, Any] = {
+            "emcee": sampling.sample_emcee,
+            "nautilus": sampling.sample_nautilus,
+            "covariance": sampling.draw_covariance,
+        }
+        if method not in functions:
+            raise FitError(f"unknown sampler {method!r}", cure=f"Known are {', '.join(functions)}.")
+        return functions[method](cast("Fit", self), **options)
