@@ -219,9 +219,13 @@ class Replay:
                     worse = mine - theirs > 0.05 + 1e-4 * np.abs(theirs)
                     better = theirs - mine > 0.05 + 1e-3 * np.abs(theirs)
                     if worse.any():
-                        out.append(f"steppar: {worse.sum()} of {mine.size} points higher, up to {(mine - theirs).max():.3g}")
+                        out.append(
+                            f"steppar: {worse.sum()} of {mine.size} points higher, up to {(mine - theirs).max():.3g}"
+                        )
                     if better.any():
-                        out.append(f"steppar lower in {better.sum()} of {mine.size} points, up to {(theirs - mine).max():.3g}")
+                        out.append(
+                            f"steppar lower in {better.sum()} of {mine.size} points, up to {(theirs - mine).max():.3g}"
+                        )
             else:
                 name = key if not key.isdigit() else int(key)
                 out += differences(f"steppar {key}", np.array(fit.stepparResults(name)), theirs, 1e-6)

@@ -143,30 +143,3 @@ def normal_quantile(probability: float) -> float:
     from statistics import NormalDist
 
     return NormalDist().inv_cdf(probability)
-
-
-def f_test(statistic: float, dof: int, simpler: float, simpler_dof: int) -> tuple[float, float]:
-    """F-test for additional parameters, as XSPEC's "ftest".
-
-    Parameters
-    ----------
-    statistic, dof : float, int
-        Chi-squared and degrees of freedom of the model with more parameters.
-    simpler, simpler_dof : float, int
-        Those of the model with fewer parameters.
-
-    Returns
-    -------
-    F, probability : float
-        ``F = ((simpler - statistic) / (simpler_dof - dof)) / (statistic / dof)`` and the probability of a larger one
-        (Bevington, Data Reduction and Error Analysis, chapter 10). F not positive gives probability one.
-    """
-    from scipy.special import betainc
-
-    extra = simpler_dof - dof
-    if extra <= 0 or dof <= 0 or statistic <= 0:
-        return 0.0, 1.0
-    value = (simpler - statistic) / extra / (statistic / dof)
-    if value <= 0:
-        return value, 1.0
-    return value, float(betainc(0.5 * dof, 0.5 * extra, dof / (dof + extra * value)))

@@ -155,7 +155,12 @@ def bin_arrays(
 
 
 def _make_bins(
-    first: FitSpectrum, rates: _Rates, axis: Abscissa, weight: Array, good: Array, rebin: tuple[float, int] | None
+    first: FitSpectrum,
+    rates: _Rates,
+    axis: Abscissa,
+    weight: Array,
+    good: npt.NDArray[np.bool_],
+    rebin: tuple[float, int] | None,
 ) -> _Bins:
     keep = np.flatnonzero(good)
     cuts = np.arange(len(keep))

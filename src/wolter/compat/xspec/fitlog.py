@@ -67,7 +67,9 @@ def after_error(results: list[Any], delta: float) -> None:
             if letter == "T":
                 out(f"\n***Warning: Parameter pegged at hard limit: {limit:g}")
         if r.codes[5] == "T":
-            out(f"*** Parameter {r.index} is not a variable model parameter and no confidence range will be calculated.")
+            out(
+                f"*** Parameter {r.index} is not a variable model parameter and no confidence range will be calculated."
+            )
             continue
         out(f"{r.index:6d} {lower:12.6g} {upper:12.6g}    ({lower - r.value:.6g},{upper - r.value:.6g})")
 

@@ -151,9 +151,9 @@ class FitManager:
     def bayes(self, value: str) -> None:
         if str(value).split()[0] not in ("off", "on", "cons"):
             raise XspecError(f"Error: bayes must be 'off', 'on' or 'cons', not {value!r}")
-        if value == "on":
-            raise missing("Fit.bayes = 'on'", "the engine's statistics take no priors")
         SESSION.options.bayes = str(value)
+        SESSION.apply_priors()
+        show.fit_lines()
 
     # -- results --------------------------------------------------------------------------------------------------
 
@@ -264,7 +264,8 @@ class FitManager:
         command = StepCommand.read(argString, entry)
         with warnings.catch_warnings(), translated("steppar"):
             warnings.simplefilter("ignore", WolterWarning)
-            grid = engine.grid(command.axes, local=SESSION.options.method == "leven", progress=False)
+            axes: dict[str | int, Any] = {**command.axes}
+            grid = engine.grid(axes, local=SESSION.options.method == "leven", progress=False)
         self._steps = grid
         self._step_names = list(command.axes)
         fitlog.after_steppar(grid, self._step_names)
@@ -307,7 +308,7 @@ class FitManager:
 
     def goodness(self, nRealizations: int = 100, sim: bool = False) -> float:
         """Percentage of simulations with a smaller test statistic."""
-        from wolter.fit.goodness import goodness
+        from wolter.fit.goodness_of_fit import goodness
 
         engine = SESSION.engine()
         with warnings.catch_warnings(), translated("goodness"):
@@ -318,11 +319,12 @@ class FitManager:
 
     def ftest(self, chisq2: float, dof2: int, chisq1: float, dof1: int) -> float:
         """F-test probability of an extra component: statistic and degrees of freedom with it, then without."""
-        from wolter.fit.numerics import f_test
+        from wolter.fit.compare import f_test
 
-        value = f_test(float(chisq2), int(dof2), float(chisq1), int(dof1))
-        SESSION.out(f"\n F statistic value = {value[0]:.6g} and probability {value[1]:.6g}")
-        return value[1]
+        with translated("ftest"):
+            value = f_test(float(chisq2), int(dof2), float(chisq1), int(dof1))
+        SESSION.out(f"\n F statistic probability {value:.6g}")
+        return value
 
     def improve(self, nTries: int = 1) -> None:
         """Look for a better minimum."""

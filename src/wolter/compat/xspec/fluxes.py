@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from wolter.compat.xspec.errors import XspecError, missing, translated
+from wolter.compat.xspec.errors import XspecError, translated
 from wolter.compat.xspec.session import SESSION, ModelEntry
 from wolter.errors import WolterWarning
 from wolter.fit.flux import band_flux, model_fluxes
@@ -155,7 +155,29 @@ def _heading(spectrum: Any, draws: int = 0) -> None:
 
 def equivalent_width(component: Any, share: float | None, err: bool, number: int, level: float) -> None:
     """eqwidth."""
-    raise missing("AllModels.eqwidth", "the engine has no equivalent widths")
+    from wolter.fit.eqwidth import equivalent_width as compute
+
+    engine, entry = SESSION.engine(), SESSION.entry
+    assert entry is not None
+    index = int(str(component).split(":")[-1])
+    components = entry.table.models[0].components
+    if not 1 <= index <= len(components):
+        raise XspecError(f"Error: the model has no component {component}")
+    with translated("eqwidth"):
+        results = compute(
+            engine,
+            components[index - 1].label,
+            fraction=0.05 if share is None else float(share),
+            level=level / 100 if err else None,
+            draws=int(number) if err else 0,
+            seed=SESSION.seed,
+        )
+    for result in results:
+        SESSION.out(f"\nData group number: {result.group}\nAdditive group equiv width for Component {index}:")
+        SESSION.out(f"  {result.value:.6g} keV")
+        for spectrum in SESSION.spectra:
+            if spectrum.dataGroup == result.group:
+                spectrum._eqwidth = (result.value, *(result.interval or (0.0, 0.0)))
 
 
 def draw_parameters() -> tuple[float, ...]:

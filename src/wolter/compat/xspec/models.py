@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-
 from wolter.compat.xspec import fluxes, show
 from wolter.compat.xspec.errors import XspecError, missing, translated
 from wolter.compat.xspec.parameters import Component, Parameter, _after
@@ -279,12 +278,15 @@ class ModelManager:
 
     @systematic.setter
     def systematic(self, value: float) -> None:
-        if float(value) != 0:
-            raise missing("AllModels.systematic", "the engine's statistics have no model systematics")
-        SESSION.options.systematic = 0.0
+        if not float(value) >= 0:
+            raise XspecError(f"Error: a systematic error of {value} is not possible")
+        SESSION.options.systematic = float(value)
+        SESSION.model_changed()
         show.fit_lines()
 
-    def addPyMod(self, func: Any, parInfo: Any, modelType: str, calcsErrors: bool = False, spectrumDependent: bool = False) -> None:
+    def addPyMod(
+        self, func: Any, parInfo: Any, modelType: str, calcsErrors: bool = False, spectrumDependent: bool = False
+    ) -> None:
         """Add a model written in Python."""
         from wolter.compat.xspec.pymod import add
 
@@ -312,5 +314,3 @@ class ModelManager:
 
     def __len__(self) -> int:
         return len(SESSION.models)
-
-

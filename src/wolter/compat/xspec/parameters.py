@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from wolter.compat.xspec import links
-from wolter.compat.xspec.errors import XspecError, missing
+from wolter.compat.xspec.errors import XspecError
 from wolter.compat.xspec.session import NO_ERROR, SESSION, ModelEntry
 from wolter.errors import ParameterError
 
@@ -188,9 +188,9 @@ class Parameter:
         full = next((k for k in known if k.startswith(kind)), None)
         if full is None:
             raise XspecError(f"Error: unknown prior {words[0]}")
-        if full != "CONS" and SESSION.options.bayes != "off":
-            raise missing("Parameter.prior", "the engine's statistics take no priors")
         self._entry.priors[self._position] = [full, *map(float, words[1:])]
+        SESSION.apply_priors()
+        _after(self._entry)
 
     def __float__(self) -> float:
         return float(self.values[0])

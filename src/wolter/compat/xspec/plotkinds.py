@@ -53,8 +53,10 @@ _NAMES = {
     "sum": "missing",
     "ufspec": "ufspec",
 }
-_SHORT = {"lda": "ldata", "da": "data", "res": "residuals", "resid": "residuals", "rat": "ratio", "del": "delchi",
-          "uf": "ufspec", "eeuf": "eeufspec", "cont": "contour", "mo": "model", "chi": "chisq", "back": "background"}  # fmt: skip
+_SHORT = {
+    "lda": "ldata", "da": "data", "res": "residuals", "resid": "residuals", "rat": "ratio", "del": "delchi",
+    "uf": "ufspec", "eeuf": "eeufspec", "cont": "contour", "mo": "model", "chi": "chisq", "back": "background",
+}  # fmt: skip
 _LEVELS = (2.30, 4.61, 9.21)
 
 
@@ -229,8 +231,7 @@ def _model_curve(plot: PlotManager, kind: str, entry: ModelEntry, group: int, sp
     curve = _curve(arrays, plot, number, False)
     if plot.add:
         parts = [
-            model_arrays(kind, edges, part, _abscissa(plot)).model
-            for part in _parts(entry, group, edges, spectrum)
+            model_arrays(kind, edges, part, _abscissa(plot)).model for part in _parts(entry, group, edges, spectrum)
         ]
         curve = replace(curve, components=tuple(parts) if len(parts) > 1 else ())
     return curve
@@ -246,9 +247,7 @@ def _parts(entry: ModelEntry, group: int, edges: Any, spectrum: int) -> list[Any
     context = Context(settings=SESSION.settings)
     if spectrum:
         context = Context.of_spectrum(SESSION.spectra[spectrum - 1].engine.xflt, SESSION.settings)
-    norms = [
-        c.parameters[-1].index - 1 for c in entry.table.models[0].components if c.definition.kind == "add"
-    ]
+    norms = [c.parameters[-1].index - 1 for c in entry.table.models[0].components if c.definition.kind == "add"]
     rows = np.repeat(values[None], len(norms), axis=0)
     for i, mine in enumerate(norms):
         for other in norms:
@@ -375,7 +374,11 @@ _Y_LABELS: dict[str, str] = {
     "polangle": "Polarization Angle (degrees)",
     "polfrac": "Polarization Fraction",
 }
-_TITLES: dict[str, str] = {"data": "data and folded model", "counts": "data and folded model", "model": "Current Theoretical Model"}
+_TITLES: dict[str, str] = {
+    "data": "data and folded model",
+    "counts": "data and folded model",
+    "model": "Current Theoretical Model",
+}
 
 
 def _labels(plot: PlotManager, kind: str) -> tuple[str, str, str]:

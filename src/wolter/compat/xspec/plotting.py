@@ -120,9 +120,7 @@ class PlotManager:
             self._groups = None
         elif groupStr.strip():
             last = max(len(SESSION.spectra), 1)
-            self._groups = [
-                number_ranges(part, last) for word in groupStr.split() for part in (word.split(","))
-            ]
+            self._groups = [number_ranges(part, last) for word in groupStr.split() for part in (word.split(","))]
 
     def setID(self, *args: Any, **kwargs: Any) -> None:
         """Mark line energies."""
@@ -238,5 +236,3 @@ class PlotManager:
         if name in ("area", "background", "add", "perHz", "xLog", "yLog", "splashPage", "noID"):
             value = bool(value)
         object.__setattr__(self, name, value)
-
-

@@ -9,7 +9,7 @@ import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from wolter.compat.xspec.errors import XspecError, missing
+from wolter.compat.xspec.errors import XspecError, missing, translated
 from wolter.compat.xspec.output import Output
 from wolter.data import SpectrumSet
 from wolter.errors import WolterWarning
@@ -234,10 +234,22 @@ class Session:
                     entry.table.models[0],
                     statistic=self.statistics(self._numbers),
                     weight=self.options.weight,
+                    systematic=self.options.systematic,
                 )
             self._engine.table = entry.table
             self._engine._likelihood = None
+            self.apply_priors()
         return self._engine
+
+    def apply_priors(self) -> None:
+        """Priors of the parameters, if Bayesian inference is on."""
+        engine, entry = self._engine, self.entry
+        if engine is None or entry is None:
+            return
+        engine.bayes = self.options.bayes == "on"
+        for position, (kind, *values) in entry.priors.items():
+            with translated("prior"):
+                engine.prior(position + 1, " ".join([kind.lower(), *map(str, values)]))
 
     def entry_of(self, number: int) -> Any:
         """The engine's record of spectrum `number`, or None if nothing of it is noticed."""

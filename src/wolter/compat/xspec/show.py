@@ -247,11 +247,7 @@ def _statistics(engine: Any) -> None:
 def _warning(engine: Any, relevant: bool) -> None:
     if not relevant:
         return
-    empty = [
-        str(SESSION.numbers[e.number - 1])
-        for e in engine.dataset.spectra
-        if (e.binned.net_variance <= 0).any()
-    ]
+    empty = [str(SESSION.numbers[e.number - 1]) for e in engine.dataset.spectra if (e.binned.net_variance <= 0).any()]
     if empty:
         SESSION.out("\n***Warning: Chi-square may not be valid due to bins with zero variance")
         SESSION.out(f"            in spectrum number(s): {' '.join(empty)} ")
