@@ -1,4 +1,4 @@
-"""Figures: spectra with models, polarisation, confidence contours, sky images, light curves.
+"""Figures: spectra with models, polarisation, confidence contours, chains, sky images, light curves.
 
 Every function returns a matplotlib `Figure` that belongs to nobody else (no pyplot, no window); `save` writes it.
 matplotlib is imported when a figure is made, not with this module.
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wolter.plot._style import render, save
+from wolter.plot.chains import corner, trace
 from wolter.plot.contours import contour
 from wolter.plot.light_curves import light_curve
 from wolter.plot.polarisations import polarisation
@@ -19,12 +20,26 @@ from wolter.plot.skies import image
 from wolter.plot.spectra import spectrum
 from wolter.plot.stokes import stokes_plane
 
-__all__ = ["FIGURES", "contour", "image", "light_curve", "polarisation", "render", "save", "spectrum", "stokes_plane"]
+__all__ = [
+    "FIGURES",
+    "contour",
+    "corner",
+    "image",
+    "light_curve",
+    "polarisation",
+    "render",
+    "save",
+    "spectrum",
+    "stokes_plane",
+    "trace",
+]
 
 FIGURES: dict[str, Callable[..., Any]] = {
     "spectrum": spectrum,
     "polarisation": polarisation,
     "contour": contour,
+    "corner": corner,
+    "trace": trace,
     "stokes_plane": stokes_plane,
     "image": image,
     "light_curve": light_curve,
