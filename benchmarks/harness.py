@@ -61,8 +61,8 @@ class Runner:
 
     Parameters
     ----------
-    peer, jax : Path or None
-        Interpreter of the environment with the peers, and of the one with jaxspec.
+    peer : Path or None
+        Interpreter of the environment with the peers.
     threads : int
         Threads of BLAS and OpenMP, and processes of a peer that can use several.
     repeat : int
@@ -72,7 +72,6 @@ class Runner:
     """
 
     peer: Path | None
-    jax: Path | None
     threads: int
     repeat: int
     scratch: Path
@@ -96,7 +95,9 @@ class Runner:
         lines = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
         if done.returncode or not lines:
             said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-            raise WorkerError(f"{Path(command[1]).stem}: {said[-1] if said else f'exit status {done.returncode}'}")
+            named = [line for line in said if "Error" in line]
+            last = (named or said or [f"exit status {done.returncode}"])[-1]
+            raise WorkerError(f"{Path(command[1]).stem}: {last.strip()}")
         return json.loads(lines[-1][len(MARK) :])
 
     def cold(self, script: str, job: dict[str, Any], python: Path | str = sys.executable) -> tuple[float, dict]:

@@ -101,9 +101,9 @@ def section(folder: Path, run: Runner, *, repeat: int = 15, grid_repeat: int = 1
     return out
 
 
-def agreement(statistic: float, mine: float) -> str:
+def agreement(statistic: float, mine: float, name: str = "chi2") -> str:
     """The statistic, and a word when it is not Wolter's."""
     difference = statistic - mine
     if abs(difference) <= AGREE:
-        return f"chi2 {statistic:.3f}"
-    return f"chi2 {statistic:.3f}, {'higher' if difference > 0 else 'LOWER'} by {abs(difference):.3g}"
+        return f"{name} {statistic:.3f}"
+    return f"{name} {statistic:.3f}, {'higher' if difference > 0 else 'LOWER'} by {abs(difference):.3g}"

@@ -5,8 +5,8 @@ import warnings
 import matplotlib
 
 matplotlib.use("Agg")
-import common  # noqa: E402
-import numpy as np  # noqa: E402
+import common
+import numpy as np
 
 warnings.simplefilter("ignore")
 
