@@ -338,20 +338,21 @@ def _contour(arguments: str, plot: PlotManager) -> Window:
 
 
 def _contour_levels(text: str, minimum: float) -> tuple[float, list[float]]:
-    """``min number levels``; fields may be skipped by commas."""
-    fields: list[str] = []
-    for i, part in enumerate(text.split(",")):
-        words = part.split()
-        fields += words or ([""] if i < text.count(",") else [])
-    lowest = float(fields[0]) if fields and fields[0] else minimum
-    given = [float(f) for f in fields[2:] if f]
-    number = int(float(fields[1])) if len(fields) > 1 and fields[1] else len(given) or len(_LEVELS)
-    levels = given or list(_LEVELS)
-    if len(levels) < number:
-        levels += list(_LEVELS)[len(levels) : number]
-    if len(levels) < number:
-        raise XspecError(f"***XSPEC Error: {number} contours need {number} levels")
-    return lowest, levels[:number]
+    """``min number levels``; leading commas leave the minimum (and a further pair of them the number) as it is."""
+    words = text.replace(",", " , ").split()
+    skipped = 0
+    while words and words[0] == ",":
+        words.pop(0)
+        skipped += 1
+    given = [w for w in words if w != ","]
+    lowest = minimum if skipped or not given else float(given.pop(0))
+    number = int(float(given.pop(0))) if given and skipped < 3 else None
+    levels = [float(w) for w in given]
+    wanted = number if number is not None else len(levels) or len(_LEVELS)
+    levels = (levels or list(_LEVELS)) + list(_LEVELS)[len(levels) : wanted] * bool(levels)
+    if len(levels) < wanted:
+        raise XspecError(f"***XSPEC Error: {wanted} contours need {wanted} levels")
+    return lowest, levels[:wanted]
 
 
 _Y_LABELS: dict[str, str] = {
