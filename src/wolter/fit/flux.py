@@ -38,11 +38,12 @@ def band_flux(edges: Array, flux: Array, lo: float, hi: float) -> tuple[Array, A
     Returns
     -------
     photons, energy : array [...]
-        photons/cm²/s and erg/cm²/s; the photons of a bin have the mean of its energies.
+        photons/cm²/s and erg/cm²/s; the photons of a bin have the mean of its energies, those of a cut bin the mean of
+        the part inside.
     """
-    inside = np.clip(np.minimum(edges[1:], hi) - np.maximum(edges[:-1], lo), 0.0, None)
-    photons = flux * (inside / np.diff(edges))
-    mean = 0.5 * (edges[1:] + edges[:-1])
+    bottom, top = np.maximum(edges[:-1], lo), np.minimum(edges[1:], hi)
+    photons = flux * (np.clip(top - bottom, 0.0, None) / np.diff(edges))
+    mean = 0.5 * (bottom + top)  # of the part inside
     return photons.sum(axis=-1), (photons * mean).sum(axis=-1) * ERG_PER_KEV
 
 
