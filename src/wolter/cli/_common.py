@@ -7,8 +7,8 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import click
 __all__ = [
     "AXIS",
     "ENERGY_RANGE",
+    "LEVELS",
     "emit",
     "example",
     "json_option",
@@ -26,6 +27,8 @@ __all__ = [
     "output_folder",
     "overwrite_option",
     "polite_warnings",
+    "products_folder",
+    "report_interruption",
     "save_figure",
     "write_json",
 ]
@@ -88,6 +91,13 @@ def save_figure(figure: Any, path: str | Path, *, overwrite: bool) -> None:
     save(figure, path, overwrite=overwrite)
 
 
+def report_interruption(messages: Iterable[str]) -> None:
+    """End with exit status 1 if the work was interrupted, after what there is has been printed and written."""
+    if any("interrupted" in m for m in messages):
+        note("wolter: interrupted; the result is partial")
+        sys.exit(1)
+
+
 def output_folder(path: str | Path) -> Path:
     """Folder for products, made if need be.
 
@@ -106,6 +116,19 @@ def output_folder(path: str | Path) -> Path:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError("the folder is not writable", file=folder, cure="Choose another with --output.")
     return folder
+
+
+@contextmanager
+def products_folder(path: str | Path) -> Iterator[Path]:
+    """`output_folder` that is removed again if it was made here and nothing came into it."""
+    new = not Path(path).exists()
+    folder = output_folder(path)
+    try:
+        yield folder
+    finally:
+        if new:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 class _EnergyRange(click.ParamType):
@@ -144,8 +167,26 @@ class _Axis(click.ParamType):
         return name, axis
 
 
+class _Levels(click.ParamType):
+    """``d,d,...``: positive numbers, ascending."""
+
+    name = "d,d,..."
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            levels = tuple(sorted(float(part) for part in str(value).split(",")))
+        except ValueError:
+            levels = ()
+        if not levels or not all(0 < level < 60 for level in levels):  # 60: a probability that is not yet 1 in float64
+            self.fail(f"{value!r} is not a list of rises of the statistic such as 2.30,4.61,9.21", param, ctx)
+        return levels
+
+
 ENERGY_RANGE = _EnergyRange()
 AXIS = _Axis()
+LEVELS = _Levels()
 
 
 class _KeV:

@@ -12,9 +12,9 @@ from wolter.cli._common import (
     emit,
     example,
     json_option,
-    output_folder,
     overwrite_option,
     polite_warnings,
+    products_folder,
     save_figure,
 )
 
@@ -30,7 +30,7 @@ def region(text: str | None) -> Any:
         return None
     from wolter.sky import parse_regions, read_regions
 
-    if Path(text).is_file():
+    if Path(text).is_file() or Path(text.partition("[")[0]).is_file():  # or file[REG00101]
         return read_regions(text)
     if "(" not in text:
         raise click.UsageError(f"region {text!r} is neither a file nor region text such as circle(...)")
@@ -84,7 +84,7 @@ def command(
     from wolter.gti import GTI
     from wolter.observation import Observation
 
-    with polite_warnings():
+    with polite_warnings(), products_folder(output) as folder:
         observation = Observation(inputs[0] if len(inputs) == 1 else list(inputs))
         if cube is not None and responses is None:
             raise click.UsageError("--cube needs --responses: the modulation factor is the ratio of MRF and ARF")
@@ -95,7 +95,6 @@ def command(
             selection["gti"] = GTI.read(gti)
         if expression is not None:
             selection["expression"] = expression
-        folder = output_folder(output)
         spectra = observation.spectra(
             *regions,
             stokes=stokes,

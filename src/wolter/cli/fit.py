@@ -12,8 +12,10 @@ from wolter.cli._common import (
     example,
     json_option,
     kev,
+    note,
     overwrite_option,
     polite_warnings,
+    report_interruption,
     save_figure,
     write_json,
 )
@@ -72,7 +74,10 @@ def command(
             names = tuple(n for text in errors for n in text.split(","))
             names = () if "all" in names else names
             chosen: dict[str, Any] = {"delta": delta} if delta is not None else {"level": level or 0.9, "joint": joint}
+            said = len(fit.result.messages) if fit.result else 0
             fit.error(*names, **chosen)
+            for message in fit.result.messages[said:] if fit.result else ():
+                note(f"fit: {message}")
         result = fit.to_dict()
         if flux is not None:
             result["flux"] = [f.to_dict() for f in fit.flux(*(kev(e) for e in flux))]
@@ -83,6 +88,7 @@ def command(
 
             save_figure(spectrum(fit), plot, overwrite=overwrite)
     emit(result, as_json, lambda: summary(fit, result))
+    report_interruption(result["messages"])
 
 
 def summary(fit: Fit, result: dict[str, Any]) -> str:

@@ -1,0 +1,73 @@
+"""Ctrl-C: what was done so far is printed and written, with a sentence and exit status 1; no traceback."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+NINE = [f"det{d}_filt_src_{s}.pha" for d in (1, 2, 3) for s in "IQU"]
+LOGPAR = [
+    *("--model", "constant*TBabs(polconst*logpar)", "--energy", "2:8", "--abund", "wilm"),
+    *("--set", "TBabs.nH=0.0169", "--freeze", "TBabs.nH"),
+    *("--free-by-group", "constant.factor", "--freeze", "1:constant.factor"),
+]
+
+
+def interrupted(words, after: str):
+    """Run a command until `after` stands in its standard error, then for half a second more, and interrupt it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wolter", *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    seen = ""
+    assert process.stderr is not None
+    while after not in seen:
+        line = process.stderr.readline()
+        assert line, seen
+        seen += line
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, seen + err
+
+
+def test_interrupted_grid_is_usable_and_says_so(shared, tmp_path):
+    spectra = [shared("ixpe", "mrk501_01004601") / name for name in NINE]
+    axes = ["--axis", "polconst.A=0:0.2:801", "--axis", "polconst.psi=-90:90:1441"]
+    output = tmp_path / "grid.json"
+    status, out, err = interrupted(
+        ["grid", *spectra, *LOGPAR, *axes, "--json", "--output", output], "left the limit polconst.psi"
+    )
+    assert status == 1
+    assert "Traceback" not in err
+    assert "interrupted: " in err
+    result = json.loads(out)
+    assert json.loads(output.read_text()) == result
+    assert result["complete"] is False
+    assert "interrupted" in result["messages"][-1]
+    done = [value for row in result["statistic"] for value in row if value is not None]
+    assert 0 < len(done) < 801 * 1441
+    assert result["minimum"]["statistic"] == min(done) >= result["best_fit"]["statistic"] - 0.01
+
+
+def test_interrupted_error_search_ends_with_status_1(shared, capsys, monkeypatch):
+    from wolter.cli import main
+    from wolter.fit import errors
+
+    def stopped(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(errors, "_round", stopped)
+    spectrum = shared("ixpe", "mrk501_01004601") / NINE[0]
+    with pytest.raises(SystemExit) as end:
+        main(["fit", str(spectrum), "--model", "powerlaw", "--energy", "2:8", "--error", "all", "--json"])
+    out, err = capsys.readouterr()
+    assert end.value.code == 1
+    assert "interrupted" in err
+    result = json.loads(out)
+    assert result["parameters"][0]["sigma"] > 0
+    assert result["parameters"][0]["lower"] is None
