@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,8 @@ class Observation:
     Parameters
     ----------
     path : path-like or sequence of path-like
-        Folder of the observation, searched with all its subfolders; or one or several of its files.
+        Folder of the observation, searched with all its subfolders; or one or several of its files, where an event
+        file may be followed by an extension and a row filter: ``evt.fits[EVENTS][PI >= 50]``.
     mission : Mission, optional
         Overrules the mission found in the headers.
 
@@ -57,7 +59,10 @@ class Observation:
     def __init__(
         self, path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], *, mission: Mission | None = None
     ) -> None:
-        paths = [Path(path)] if isinstance(path, (str, os.PathLike)) else [Path(p) for p in path]
+        given = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+        names = [fits.parse_name(p) for p in given]
+        self._names = {name.path: os.fspath(p) for name, p in zip(names, given, strict=True)}
+        paths = [name.path for name in names]
         if not paths:
             raise MissionError("no file or folder is given")
         for one in paths:
@@ -130,7 +135,8 @@ class Observation:
         if not best:
             raise MissionError("the observation holds no event file", file=self.path)
         order = {d: i for i, d in enumerate(self.mission.detectors)}
-        return {d: EventList.read(best[d].path) for d in sorted(best, key=lambda d: (order.get(d, len(order)), d))}
+        names = {d: self._names.get(file.path, file.path) for d, file in best.items()}
+        return {d: EventList.read(names[d]) for d in sorted(best, key=lambda d: (order.get(d, len(order)), d))}
 
     def _chosen(self, detectors: Sequence[str] | None) -> dict[str, EventList]:
         events = dict(self.events)
@@ -380,18 +386,25 @@ def _product_stem(observation: Observation, spectrum: Spectrum) -> str:
     return f"{observation.mission.name}_det{number}"
 
 
+def _known_hashes(provenance: fits.Provenance | None, hashes: Mapping[str, Any]) -> fits.Provenance | None:
+    """The same provenance, with the hashes of inputs that were computed before."""
+    if provenance is None:
+        return None
+    return replace(provenance, inputs=[hashes.get(str(i), i) for i in provenance.inputs])
+
+
 def _write_spectra(observation: Observation, spectra: SpectrumSet, folder: Path, *, overwrite: bool) -> SpectrumSet:
     """Write source and background spectra (``<mission>_det<n>_src_I.pha``); all of them, or none on an error."""
     from wolter.data import SpectrumSet
 
     plan: list[tuple[Spectrum, Path, Path | None]] = []
     for spectrum in spectra:
-        letter = "" if spectrum.stokes is None else "IQU"[spectrum.stokes]
+        letter = "" if spectrum.stokes is None else "_" + "IQU"[spectrum.stokes]
         stem = _product_stem(observation, spectrum)
-        back = None if spectrum.background is None else folder / f"{stem}_bck_{letter}.pha"
-        plan.append((spectrum, folder / f"{stem}_src_{letter}.pha", back))
+        back = None if spectrum.background is None else folder / f"{stem}_bck{letter}.pha"
+        plan.append((spectrum, folder / f"{stem}_src{letter}.pha", back))
     inputs = [events.path for events in observation.events.values()]
-    provenance = fits.Provenance("extract", {"obsid": observation.obsid}, inputs).resolved()
+    hashes = dict(zip(map(str, inputs), fits.Provenance("extract", {}, inputs).resolved().inputs, strict=True))
     written: list[Spectrum] = []
     with ExitStack() as stack:
         pending = {
@@ -402,8 +415,10 @@ def _write_spectra(observation: Observation, spectra: SpectrumSet, folder: Path,
         }
         for spectrum, source, back in plan:
             if back is not None and spectrum.background is not None:
+                provenance = _known_hashes(spectrum.background.provenance, hashes)
                 spectrum.background.write(pending[back], overwrite=True, provenance=provenance)
                 spectrum = spectrum.replace(backfile=back.name, background=spectrum.background.replace(path=back))
+            provenance = _known_hashes(spectrum.provenance, hashes)
             spectrum.write(pending[source], overwrite=True, provenance=provenance)
             written.append(spectrum.replace(path=source))
     return SpectrumSet(written, groups=spectra.groups)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from wolter import fits
 from wolter._accessor import Figures
+from wolter.data._companions import companions
 from wolter.errors import DataError
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Image:
     region : RegionSet, REGION table or None
         Region that the events were selected by.
     path : Path or None
+    provenance : Provenance or None
+        How the image was made; written with it.
 
     Raises
     ------
@@ -50,6 +53,7 @@ class Image:
     gti: GTI | None = None
     region: Any = None
     path: Path | None = None
+    provenance: fits.Provenance | None = None
 
     def __post_init__(self) -> None:
         self.data = np.asarray(self.data)
@@ -118,13 +122,8 @@ class Image:
         OutputError
             If the file exists or cannot be written.
         """
-        blocks: list[Any] = [fits.new_image(self.data, header=self.header)]
-        if self.gti is not None:
-            blocks.append(self.gti.to_hdu(name="GTI"))
-        if self.region is not None:
-            region = self.region
-            blocks.append(region.to_fits_hdu(name="REG00101") if hasattr(region, "to_fits_hdu") else region)
-        fits.write(path, blocks, overwrite=overwrite, provenance=provenance)
+        blocks = [fits.new_image(self.data, header=self.header), *companions(self.header, self.gti, self.region)]
+        fits.write(path, blocks, overwrite=overwrite, provenance=provenance or self.provenance)
         return Path(path)
 
     def __repr__(self) -> str:

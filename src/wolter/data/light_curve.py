@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from wolter import fits
 from wolter._accessor import Figures
+from wolter.data._companions import companions, observation_keywords
 from wolter.data.rmf import keyword
 from wolter.errors import DataError
 
@@ -43,6 +44,10 @@ class LightCurve:
         Keywords (MJDREFI and MJDREFF say when mission time began).
     gti : GTI or None
     path : Path or None
+    region : region in pixels or None
+        Region that the events were selected by.
+    provenance : Provenance or None
+        How the light curve was made; written with it.
 
     Raises
     ------
@@ -61,6 +66,8 @@ class LightCurve:
     header: fits.Header = field(default_factory=fits.Header)
     gti: GTI | None = None
     path: Path | None = None
+    region: Any = None
+    provenance: fits.Provenance | None = None
 
     def __post_init__(self) -> None:
         self.time = np.asarray(self.time, dtype=float)
@@ -143,10 +150,8 @@ class LightCurve:
             units={"TIME": "s", "RATE": unit, "ERROR": unit},
             header=header,
         )
-        blocks = [fits.primary(), table]
-        if self.gti is not None:
-            blocks.append(self.gti.to_hdu(name="GTI"))
-        fits.write(path, blocks, overwrite=overwrite, provenance=provenance)
+        blocks = [fits.primary(observation_keywords(header)), table, *companions(header, self.gti, self.region)]
+        fits.write(path, blocks, overwrite=overwrite, provenance=provenance or self.provenance)
         return Path(path)
 
     def __repr__(self) -> str:

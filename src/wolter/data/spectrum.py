@@ -15,7 +15,7 @@ from wolter.data import grouping as _grouping
 from wolter.data.grouping import Bins, group_bins
 from wolter.data.rmf import keyword
 from wolter.errors import DataError
-from wolter.fits import Header
+from wolter.fits import Header, Provenance
 
 if TYPE_CHECKING:
     from wolter import fits
@@ -127,6 +127,8 @@ class Spectrum:
     region : any
         Region of the events: a `RegionSet`, or a FITS table as read from a REGnnnnn extension; a callable is asked at
         the first use of `source_region`.
+    provenance : Provenance or None
+        How the spectrum was made; written with it.
 
     Raises
     ------
@@ -160,6 +162,7 @@ class Spectrum:
     path: Path | None = None
     gti: GTI | Callable[[], GTI | None] | None = None
     region: Any = None
+    provenance: Provenance | None = None
     telescop: str = ""
     instrume: str = ""
     detnam: str = ""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from wolter import fits
+from wolter.data._companions import companions, observation_keywords
 from wolter.data.rmf import keyword
 from wolter.data.spectrum import Spectrum
 from wolter.data.spectrum_io import COLUMN_KEYWORDS, XFLT, parse_xflt, split_name
@@ -42,6 +43,7 @@ def write_spectrum(
     overwrite : bool
         Replace a file that is there.
     provenance : Provenance, optional
+        By default what the spectrum itself knows of its making.
     primary : HDU, optional
         Primary HDU, such as a weighted map; by default an empty one.
 
@@ -57,14 +59,9 @@ def write_spectrum(
     target = Path(path)
     data, columns = _columns(spectrum)
     table = fits.new_table("SPECTRUM", data, columns=columns, header=_header(spectrum, data, target))
-    blocks = [fits.primary() if primary is None else primary, table]
-    times = spectrum.good_times
-    if times is not None:
-        blocks.append(times.to_hdu(name="GTI"))
-    region = spectrum.source_region
-    if region is not None:
-        blocks.append(region.to_fits_hdu(name="REG00101") if hasattr(region, "to_fits_hdu") else region)
-    fits.write(target, blocks, overwrite=overwrite, provenance=provenance)
+    first = fits.primary(observation_keywords(table.header)) if primary is None else primary
+    blocks = [first, table, *companions(table.header, spectrum.good_times, spectrum.source_region)]
+    fits.write(target, blocks, overwrite=overwrite, provenance=provenance or spectrum.provenance)
     return target
 
 

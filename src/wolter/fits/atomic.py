@@ -92,7 +92,8 @@ def _check_target(target: Path, overwrite: bool) -> None:
 
 
 def _exists(target: Path) -> OutputError:
-    return OutputError("the file exists already", file=target, cure="Pass overwrite=True to replace it.")
+    cure = "Pass overwrite=True (on the command line --overwrite) to replace it."
+    return OutputError("the file exists already", file=target, cure=cure)
 
 
 def _reserve(target: Path) -> Path:

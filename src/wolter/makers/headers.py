@@ -10,7 +10,7 @@ from wolter._version import __version__
 from wolter.data.events import EventList
 from wolter.gti import GTI
 
-__all__ = ["add_region_subspace", "mjd_of", "product_header"]
+__all__ = ["add_region_subspace", "mjd_of", "product_header", "product_provenance"]
 
 # Keywords that say what the event table is, not what was observed.
 _OF_THE_TABLE = re.compile(
@@ -132,6 +132,11 @@ def selection_history(events: EventList) -> list[str]:
     if chosen.gti is not None:
         lines.append(f"{len(chosen.gti)} further good time interval(s), {chosen.gti.exposure:.3f} s")
     return lines
+
+
+def product_provenance(events: EventList, task: str, **parameters: Any) -> fits.Provenance:
+    """How a product of this selection was made: task, parameters, selection, and the event file."""
+    return fits.Provenance(task, {**parameters, **selection_parameters(events)}, [events.path])
 
 
 def selection_parameters(events: EventList) -> dict[str, Any]:

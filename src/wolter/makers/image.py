@@ -13,7 +13,7 @@ from wolter import fits
 from wolter.data.events import EventList
 from wolter.data.image import Image
 from wolter.errors import DataError
-from wolter.makers.headers import add_region_subspace, product_header, selection_history
+from wolter.makers.headers import add_region_subspace, product_header, product_provenance, selection_history
 from wolter.makers.passes import run_pass
 from wolter.makers.spectrum import no_counts
 
@@ -215,4 +215,6 @@ def sky_image(
     for line in selection_history(events):
         header.add_history(f"  {line}")
     region = events.regions[0].pixels if len(events.regions) == 1 else None
-    return Image(data=accumulator.image.astype(np.int32), header=header, gti=events.gti, region=region)
+    provenance = product_provenance(events, "sky_image", binning=grid.binning, columns=[x, y])
+    image = accumulator.image.astype(np.int32)
+    return Image(data=image, header=header, gti=events.gti, region=region, provenance=provenance)

@@ -12,7 +12,7 @@ from wolter.data.events import EventList
 from wolter.data.light_curve import LightCurve
 from wolter.errors import DataError
 from wolter.gti import GTI
-from wolter.makers.headers import add_region_subspace, product_header, selection_history
+from wolter.makers.headers import add_region_subspace, product_header, product_provenance, selection_history
 from wolter.makers.passes import run_pass
 from wolter.makers.spectrum import no_counts
 from wolter.units import to_seconds
@@ -146,7 +146,10 @@ def light_curve(
     header.add_history(f"light_curve of {events.path.name}[{events.hdu_name}]")
     for line in selection_history(events):
         header.add_history(f"  {line}")
-    return make_light_curve(bins, counts, keep, header, gti)
+    curve = make_light_curve(bins, counts, keep, header, gti)
+    curve.region = events.regions[0].pixels if len(events.regions) == 1 else None
+    curve.provenance = product_provenance(events, "light_curve", binsize=width, min_fraction=min_fraction)
+    return curve
 
 
 def make_light_curve(

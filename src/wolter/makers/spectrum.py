@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from wolter.data.events import EventList
 from wolter.data.spectrum import Spectrum
 from wolter.errors import DataError
-from wolter.makers.headers import add_region_subspace, product_header, selection_history
+from wolter.makers.headers import add_region_subspace, product_header, product_provenance, selection_history
 from wolter.makers.passes import run_pass
 from wolter.makers.sums import channel_index
 
@@ -105,6 +105,7 @@ def spectrum_frame(events: EventList, task: str) -> dict[str, Any]:
         "telescop": str(header["TELESCOP"]).strip(),
         "instrume": str(header["INSTRUME"]).strip(),
         "detnam": str(header["DETNAM"]).strip(),
+        "provenance": product_provenance(events, task),
     }
 
 

@@ -30,7 +30,7 @@ from wolter import fits
 from wolter.data.events import EventList
 from wolter.data.spectrum import Spectrum
 from wolter.errors import DataError
-from wolter.makers.headers import selection_parameters
+from wolter.makers.headers import product_provenance
 from wolter.makers.passes import run_pass
 from wolter.makers.spectrum import no_counts, spectrum_frame
 from wolter.makers.sums import StokesAccumulator, StokesSums
@@ -180,14 +180,12 @@ def stokes_from_sums(
         frame["exposure"] = exposure
     kind = events.mission.weightings.get(weighting.strip().lower())
     stokeswt = kind.stokeswt if kind else weighting.strip().upper()
+    provenance = frame["provenance"] = product_provenance(events, "extract_stokes", weighting=stokeswt)
     rates = stokes_rates(sums, frame["exposure"], weighting)
     spectra = [
         _spectrum(frame, sums, number, pair, stokeswt, events.energy_column.upper())
         for number, pair in enumerate(rates)
     ]
-    provenance = fits.Provenance(
-        "extract_stokes", {"weighting": stokeswt, **selection_parameters(events)}, [events.path]
-    )
     return StokesSpectra(spectra[0], spectra[1], spectra[2], stokeswt, sums, provenance)
 
 

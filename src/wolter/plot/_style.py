@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wolter.errors import OutputError
+from wolter.errors import OutputError, WolterError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,8 +50,20 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 def new_figure(width: float = COLUMN, height: float = 2.8) -> Figure:
-    """Empty figure of a size in inches; its layout keeps labels apart by itself."""
-    from matplotlib.figure import Figure
+    """Empty figure of a size in inches; its layout keeps labels apart by itself.
+
+    Raises
+    ------
+    WolterError
+        If matplotlib, an optional dependency, is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as exc:
+        raise WolterError(
+            f"figures are drawn by matplotlib, which cannot be imported ({exc})",
+            cure="Install it with: pip install 'wolter[plot]'",
+        ) from exc
 
     return Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
 
