@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wolter.fit.many import fit_many
     from wolter.fit.many_results import ManyFits
     from wolter.fit.mdp import mdp99, measured_mdp, predict_mdp
+    from wolter.fit.minos import minos_errors
     from wolter.fit.numerics import delta_statistic
     from wolter.fit.plotdata import PlotData
     from wolter.fit.polarisation import PolarisationSpectrum
@@ -73,6 +74,7 @@ _EXPORTS: dict[str, str] = {
     "luminosity": "luminosities",
     "mdp99": "mdp",
     "measured_mdp": "mdp",
+    "minos_errors": "minos",
     "poisson_upper_limit": "limits",
     "posterior_predictive": "prediction",
     "predict_mdp": "mdp",
@@ -122,6 +124,7 @@ __all__ = [
     "luminosity",
     "mdp99",
     "measured_mdp",
+    "minos_errors",
     "poisson_upper_limit",
     "posterior_predictive",
     "predict_mdp",

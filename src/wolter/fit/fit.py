@@ -98,21 +98,27 @@ class Fit(Interchange):
         max_iterations: int | None = None,
         critical_delta: float = 0.01,
         renorm: bool = True,
+        starts: int = 0,
+        seed: int | None = None,
     ) -> FitResult:
         """Minimise the statistic over the free parameters.
 
         Parameters
         ----------
-        method : {"default", "leven", "migrad"}
+        method : {"default", "leven", "migrad", "nelder-mead", "differential-evolution"}
             "default" is a batched Levenberg-Marquardt in which cyclic parameters may pass their limits, with
             restarts where a descent gets stuck; "leven" is one descent by XSPEC's rules, which ends in XSPEC's basin;
-            "migrad" is Minuit's.
+            "migrad" is Minuit's. The last two need no slopes; a descent follows them.
         max_iterations : int, optional
             Iterations at the most.
         critical_delta : float
             Change of the statistic that ends "leven".
         renorm : bool
             Scale the norms to the data before (XSPEC's "renorm prefit").
+        starts : int
+            Descend from so many further points as well, drawn from the priors or limits (Latin hypercube).
+        seed : int, optional
+            Makes what is drawn repeatable.
 
         Returns
         -------
@@ -136,7 +142,12 @@ class Fit(Interchange):
                 max_iterations=max_iterations,
                 critical_delta=critical_delta,
                 renorm=renorm,
+                seed=seed,
             )
+            if starts > 0:
+                from wolter.fit.global_search import restart
+
+                minimum = restart(likelihood, minimum, starts, seed=seed, priors=self.priors)
         self._method = method
         return self._adopt(minimum)
 

@@ -149,3 +149,9 @@ class Interchange(FitState):
         if method not in functions:
             raise FitError(f"unknown sampler {method!r}", cure=f"Known are {', '.join(functions)}.")
         return functions[method](cast("Fit", self), **options)
+
+    def minos(self, *names: str | int, delta: float = 1.0, level: float | None = None) -> list[ErrorResult]:
+        """Errors by Minuit's MINOS, see `wolter.fit.minos.minos_errors`; `error` is the usual way."""
+        from wolter.fit.minos import minos_errors
+
+        return minos_errors(cast("Fit", self), *names, delta=delta, level=level)

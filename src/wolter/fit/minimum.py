@@ -12,11 +12,11 @@ from wolter.fit.leven import leven, renormalise
 from wolter.fit.likelihood import Likelihood
 from wolter.fit.optimiser import Descent, Options, descend
 
-__all__ = ["METHODS", "Minimum", "bounds", "find_minimum", "further_starts", "wrap"]
+__all__ = ["METHODS", "Minimum", "bounds", "find_minimum", "further_starts", "observed", "wrap"]
 
 Array = npt.NDArray[np.float64]
 
-METHODS = ("default", "leven", "migrad")
+METHODS = ("default", "leven", "migrad", "nelder-mead", "differential-evolution")
 _PHASES = (0.25, 0.5, 0.75)  # of a period, at which a restart begins
 _MAX_STARTS = 24
 _BETTER = 1e-3  # a restart has to beat the descent before by this much to be worth a message
@@ -81,6 +81,7 @@ def find_minimum(
     max_iterations: int | None = None,
     critical_delta: float = 0.01,
     renorm: bool = True,
+    seed: int | None = None,
 ) -> Minimum:
     """Minimise from the present values of the free parameters.
 
@@ -88,14 +89,16 @@ def find_minimum(
     ----------
     likelihood : Likelihood
         What to minimise.
-    method : {"default", "leven", "migrad"}
-        See `wolter.fit.Fit.run`.
+    method : str
+        One of `METHODS`, see `wolter.fit.Fit.run`.
     max_iterations : int, optional
         Iterations at the most.
     critical_delta : float
         Convergence criterion of "leven".
     renorm : bool
         Scale the norms to the data first.
+    seed : int, optional
+        Of "differential-evolution".
 
     Raises
     ------
@@ -116,23 +119,34 @@ def find_minimum(
             if np.isfinite(after) and (method == "leven" or after < before):
                 start = scaled
     if method == "default":
-        return _default(likelihood, start, max_iterations)
-    if method == "leven":
-        result = leven(likelihood, start, critical_delta=critical_delta, max_iterations=max_iterations)
-        out = Minimum(result.point, result.statistic, result.alpha, result.converged, result.iterations)
-        for k in sorted(result.insensitive):
-            out.messages.append(f"{free.names[k]} has no influence on the statistic and was held")
-        if result.interrupted:
-            out.messages.append("interrupted; this is the best point so far")
-        elif not result.converged:
-            out.messages.append(f"stopped after {result.iterations} iterations without convergence")
-        _say_limits(likelihood, out)
-        return out
-    if method == "migrad":
+        out = _default(likelihood, start, max_iterations)
+    elif method == "leven":
+        out = _leven(likelihood, start, critical_delta, max_iterations)
+    elif method == "migrad":
         from wolter.fit.migrad import migrad
 
-        return migrad(likelihood, start, max_iterations)
-    raise FitError(f"unknown method {method!r}", cure=f"Known are {', '.join(METHODS)}.")
+        out = migrad(likelihood, start, max_iterations)
+    elif method in METHODS:
+        from wolter.fit.global_search import global_search
+
+        out = global_search(likelihood, start, method, max_iterations=max_iterations, seed=seed)
+    else:
+        raise FitError(f"unknown method {method!r}", cure=f"Known are {', '.join(METHODS)}.")
+    _say_limits(likelihood, out)
+    _say_worse(likelihood, out, before)
+    return out
+
+
+def _leven(likelihood: Likelihood, start: Array, critical_delta: float, max_iterations: int | None) -> Minimum:
+    result = leven(likelihood, start, critical_delta=critical_delta, max_iterations=max_iterations)
+    out = Minimum(result.point, result.statistic, result.alpha, result.converged, result.iterations)
+    for k in sorted(result.insensitive):
+        out.messages.append(f"{likelihood.free.names[k]} has no influence on the statistic and was held")
+    if result.interrupted:
+        out.messages.append("interrupted; this is the best point so far")
+    elif not result.converged:
+        out.messages.append(f"stopped after {result.iterations} iterations without convergence")
+    return out
 
 
 def _default(likelihood: Likelihood, start: Array, max_iterations: int | None) -> Minimum:
@@ -178,7 +192,7 @@ def _default(likelihood: Likelihood, start: Array, max_iterations: int | None) -
     out = Minimum(
         wrapped, float(best.statistic[at]), best.alpha[at], bool(best.converged[at]), iterations, restarts, messages
     )
-    _polish(likelihood, out)
+    observed(likelihood, out)
     if best.interrupted:
         out.converged = False
         messages.append("interrupted; this is the best point so far")
@@ -188,11 +202,10 @@ def _default(likelihood: Likelihood, start: Array, max_iterations: int | None) -
             if best.stalled[at]
             else f"no convergence after {iterations} iterations"
         )
-    _say_limits(likelihood, out)
     return out
 
 
-def _polish(likelihood: Likelihood, minimum: Minimum) -> None:
+def observed(likelihood: Likelihood, minimum: Minimum) -> None:
     """Replace the matrix of a minimum by that of observed second derivatives, if that is another one."""
     if any(e.statistic != "chi" for e in likelihood.dataset.spectra):
         now = likelihood.derivatives(minimum.point[None], expected=False)
@@ -264,3 +277,14 @@ def _say_limits(likelihood: Likelihood, minimum: Minimum) -> None:
         if minimum.point[k] in (free.lower[k], free.upper[k]):
             side = "lower" if minimum.point[k] == free.lower[k] else "upper"
             minimum.messages.append(f"{free.names[k]} is at its {side} limit {minimum.point[k]:g}")
+
+
+def _say_worse(likelihood: Likelihood, minimum: Minimum, before: float) -> None:
+    """Say it if the fit ended above its start, or where nothing changes the statistic."""
+    if not minimum.statistic <= before + 1e-6 * max(1.0, abs(before)):
+        minimum.messages.append(
+            f"the statistic is worse than at the start: {minimum.statistic:.2f} instead of {before:.2f}"
+        )
+    if not (np.diag(minimum.alpha) > 0).any():
+        minimum.converged = False
+        minimum.messages.append("the fit is on a plateau: no parameter changes the statistic here; start elsewhere")
