@@ -1,4 +1,4 @@
-"""The PyXspec cells of the IXPE tutorial, unchanged, on spectra that our own extractor makes of a simulated observation."""
+"""The PyXspec cells of the IXPE tutorial, unchanged, on spectra that our extractor makes of a simulation."""
 
 from __future__ import annotations
 

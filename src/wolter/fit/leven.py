@@ -100,6 +100,7 @@ def leven(
     point = np.clip(np.asarray(start, dtype=float), free.lower, free.upper)
     everyone = [k for k in range(free.size) if k not in held]
     out = LevenResult(point, float(likelihood.statistic(point[None])[0]), np.zeros((free.size, free.size)))
+    likelihood.history = out.history
     previous = out.statistic
     damping = 1e-3
     pegged: set[int] = set()

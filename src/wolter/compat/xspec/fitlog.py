@@ -12,29 +12,30 @@ from wolter.compat.xspec.session import SESSION
 __all__ = ["after_error", "after_fit", "after_steppar"]
 
 
-def after_fit(engine: Any) -> None:
+def after_fit(engine: Any, history: list[Any]) -> None:
     """Course of the fit, covariance, model, statistic."""
     out = SESSION.out
     if not out.heard():
         return
-    _course(engine)
+    _course(engine, history)
     if SESSION.covariance is not None:
         _matrices(engine)
     show.models(SESSION.active)
     show.fit_lines()
 
 
-def _course(engine: Any) -> None:
-    history = getattr(engine.result, "history", None) or ()
+def _course(engine: Any, history: list[Any]) -> None:
     out = SESSION.out
     free = engine.table.free
-    names = [f"{p + 1}:{engine.table.parameters[p].name}" for p in free.positions.tolist()]
+    entry = SESSION.entry
+    prefix = f"{entry.name}:" if entry is not None and entry.name else ""
+    names = [f"{prefix}{p + 1}:{engine.table.parameters[p].name}" for p in free.positions.tolist()]
     title = show.statistic_name(engine.dataset.spectra[0].statistic)
     out(" " * 35 + "Parameters")
     out(f"{title:<13}|beta|/N    Lvl " + "".join(f"{n:>14}" for n in names))
-    for statistic, beta, level, point in history:
-        row = "".join(f"{v:14.6g}" for v in point)
-        out(f"{statistic:<13.6g}{beta:<12.6g}{level:6.0f} {row}")
+    for statistic, level, point in history:  # the engine does not keep XSPEC's |beta|
+        row = "".join(f"{show.number(v):>14}" for v in point)
+        out(f"{statistic:<13.6g}{'':<10}{level:6.0f} {row}")
     if not history:
         out(f"{engine.statistic:<13.6g}{'':<18} " + "".join(f"{v:14.6g}" for v in free.start))
 

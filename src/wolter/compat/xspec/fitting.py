@@ -213,7 +213,7 @@ class FitManager:
                 renorm=options.renorm != "none",
             )
         self._adopt(engine)
-        fitlog.after_fit(engine)
+        fitlog.after_fit(engine, list(engine.likelihood.history))
 
     def _adopt(self, engine: Any) -> None:
         entry = SESSION.entry
