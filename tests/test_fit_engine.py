@@ -276,7 +276,7 @@ def test_interrupted_fit_keeps_the_best_point(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(Likelihood, "derivatives", some)
             # the covariance at the end needs derivatives once more
-            patch.setattr("wolter.fit.minimum._polish", lambda *args: None)
+            patch.setattr("wolter.fit.minimum.observed", lambda *args: None)
             result = fit.run(method)
         assert not result.converged
         assert result.statistic < before

@@ -19,6 +19,7 @@ Array = npt.NDArray[np.float64]
 METHODS = ("default", "leven", "migrad", "nelder-mead", "differential-evolution")
 _PHASES = (0.25, 0.5, 0.75)  # of a period, at which a restart begins
 _MAX_STARTS = 24
+_AT_LIMIT = 1e-6  # relative distance from a limit that counts as being on it
 _BETTER = 1e-3  # a restart has to beat the descent before by this much to be worth a message
 
 
@@ -270,13 +271,17 @@ def _inside(likelihood: Likelihood, start: Array) -> Array:
 
 
 def _say_limits(likelihood: Likelihood, minimum: Minimum) -> None:
+    """Say which parameters are at a limit, or so near that the difference means nothing (XSPEC's descent, MIGRAD)."""
     free = likelihood.free
+    diagonal = np.diag(minimum.alpha)
     for k in range(free.size):
-        if np.isfinite(free.period[k]) and free.lower[k] < minimum.point[k] < free.upper[k]:
+        value = minimum.point[k]
+        if np.isfinite(free.period[k]) and free.lower[k] < value < free.upper[k]:
             continue
-        if minimum.point[k] in (free.lower[k], free.upper[k]):
-            side = "lower" if minimum.point[k] == free.lower[k] else "upper"
-            minimum.messages.append(f"{free.names[k]} is at its {side} limit {minimum.point[k]:g}")
+        sigma = diagonal[k] ** -0.5 if diagonal[k] > 0 else 0.0
+        for side, limit in (("lower", free.lower[k]), ("upper", free.upper[k])):
+            if abs(value - limit) <= max(_AT_LIMIT * abs(limit), 1e-4 * sigma):
+                minimum.messages.append(f"{free.names[k]} is at its {side} limit {limit:g}")
 
 
 def _say_worse(likelihood: Likelihood, minimum: Minimum, before: float) -> None:
