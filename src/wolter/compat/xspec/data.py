@@ -479,6 +479,7 @@ class DataManager:
                 spectrum = SESSION.spectra[number - 1]
                 if words == "all":
                     spectrum._notice[:] = notice
+                    _say_changed(np.arange(1, spectrum._all.total + 1), True, verb, number)
                 elif not notice:
                     spectrum._notice &= spectrum._all.quality == 0
             SESSION.data_changed()
@@ -493,7 +494,7 @@ class DataManager:
             for number in one.spectra:
                 spectrum = SESSION.spectra[number - 1]
                 chosen = _select(spectrum, one.channels, one.lo, one.hi)
-                changed = np.flatnonzero(chosen & (spectrum._notice != notice))
+                changed = np.flatnonzero(chosen & (spectrum._notice | notice))
                 spectrum._notice[chosen] = notice
                 _say_changed(changed + 1, one.channels, verb, number)
         SESSION.data_changed()

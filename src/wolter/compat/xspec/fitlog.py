@@ -32,10 +32,10 @@ def _course(engine: Any, history: list[Any]) -> None:
     names = [f"{prefix}{p + 1}:{engine.table.parameters[p].name}" for p in free.positions.tolist()]
     title = show.statistic_name(engine.dataset.spectra[0].statistic)
     out(" " * 35 + "Parameters")
-    out(f"{title:<13}|beta|/N    Lvl " + "".join(f"{n:>14}" for n in names))
+    out(f"{title:<13}|beta|/N    Lvl" + "".join(f"{n:>14}" for n in names))
     for statistic, level, point in history:  # the engine does not keep XSPEC's |beta|
-        row = "".join(f"{show.number(v):>14}" for v in point)
-        out(f"{statistic:<13.6g}{'':<10}{level:6.0f} {row}")
+        row = "".join(f"{v:#14.6g}" for v in point)
+        out(f"{statistic:<13.6g}{'':<12}{level + 1:3.0f}{row}")
     if not history:
         out(f"{engine.statistic:<13.6g}{'':<18} " + "".join(f"{v:14.6g}" for v in free.start))
 
@@ -61,6 +61,8 @@ def _matrices(engine: Any) -> None:
 def after_error(results: list[Any], delta: float) -> None:
     """Intervals."""
     out = SESSION.out
+    entry = SESSION.entry
+    prefix = f"{entry.name}:" if entry is not None and entry.name else ""
     out(f" Parameter   Confidence Range ({delta:g})")
     for r in results:
         lower, upper = (v if np.isfinite(v) else 0.0 for v in (r.lower, r.upper))
@@ -68,9 +70,8 @@ def after_error(results: list[Any], delta: float) -> None:
             if letter == "T":
                 out(f"\n***Warning: Parameter pegged at hard limit: {limit:g}")
         if r.codes[5] == "T":
-            out(
-                f"*** Parameter {r.index} is not a variable model parameter and no confidence range will be calculated."
-            )
+            which = f"*** Parameter {prefix}{r.index} is not a variable model parameter"
+            out(f"{which} and no confidence range will be calculated.")
             continue
         out(f"{r.index:6d} {lower:12.6g} {upper:12.6g}    ({lower - r.value:.6g},{upper - r.value:.6g})")
 

@@ -82,6 +82,7 @@ class FitManager:
         SESSION.options.weight = _one_of(text, dict.fromkeys(_WEIGHTS), "weighting")
         with translated("weight"):
             SESSION.restate()
+        SESSION.out(f"Variance weighted using {SESSION.options.weight} weighting")
         show.fit_lines()
 
     @property

@@ -22,9 +22,9 @@ STATISTICS = {
     "chi": "Chi-Squared",
     "cstat": "C-Statistic",
     "pgstat": "PG-Statistic",
-    "pstat": "Pstat",
+    "pstat": "P-Statistic",
     "lstat": "L-Statistic",
-    "whittle": "Whittle Statistic",
+    "whittle": "Whittle",
 }
 TESTS = {
     "chi": "Chi-Squared",
@@ -32,7 +32,7 @@ TESTS = {
     "ad": "log(Anderson-Darling)",
     "cvm": "log(Cramer-von Mises)",
     "ks": "log(Kolmogorov-Smirnov)",
-    "runs": "Runs",
+    "runs": "Runs statistic",
 }
 
 
@@ -64,7 +64,8 @@ def _reduced(total: float, dof: int) -> str:
     if total == 0:
         return "0.0"
     count = max(sum(c.isdigit() for c in statistic_value(total).split("e")[0].lstrip("0.")), 1)
-    return digits(total / dof, count)
+    value = total / dof
+    return f"{value:.6e}" if value >= 1e6 else digits(value, count)
 
 
 def statistic_name(name: str) -> str:
@@ -245,7 +246,7 @@ def _statistics(engine: Any) -> None:
 
 
 def _warning(engine: Any, relevant: bool) -> None:
-    if not relevant:
+    if not relevant or SESSION.options.weight != "standard":
         return
     empty = [str(SESSION.numbers[e.number - 1]) for e in engine.dataset.spectra if (e.binned.net_variance <= 0).any()]
     if empty:
