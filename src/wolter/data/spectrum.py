@@ -227,6 +227,13 @@ class Spectrum:
             raise DataError(f"{len(self.channel)} channels but {name} of shape {out.shape}", file=self.path)
         if not np.isfinite(out).all():
             raise DataError(f"{name} is not a number", file=self.path, hdu="SPECTRUM")
+        if (out < 0).any():
+            raise DataError(
+                f"{name} is negative ({out.min():g})",
+                file=self.path,
+                hdu="SPECTRUM",
+                cure=f"{name} is a positive scaling factor: 1 for none.",
+            )
         if out.ndim and len(out) and (out == out[0]).all():
             out = out[0]
         return out if out.ndim else float(out)
