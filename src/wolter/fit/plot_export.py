@@ -51,10 +51,11 @@ def qdp_text(spectra: Sequence[PlotData], *, title: str = "") -> str:
     """
     background = any(d.background is not None for d in spectra)
     first = spectra[0]
+    # comments, not LAB commands: those keep other readers of the format from the data
     lines = ["READ SERR 1 2"]
     if title:
-        lines.append(f"LAB T {title}")
-    lines += [f"LAB X {_X_LABEL.get(first.x_unit, first.x_unit)}", f"LAB Y {first.unit}"]
+        lines.append(f"! {title}")
+    lines.append(f"! x: {_X_LABEL.get(first.x_unit, first.x_unit)}, y: {first.unit}")
     lines.append("! x  x error  y  y error  model" + ("  background" if background else ""))
     for number, data in enumerate(spectra):
         columns = [data.x, data.xerr, data.y, data.yerr, data.model]
