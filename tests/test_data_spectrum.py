@@ -214,6 +214,7 @@ def test_missing_response_says_where_it_was_looked_for(nova, tmp_path, monkeypat
     with pytest.raises(ResponseError, match=r"RESPFILE 'gone\.rmf' is not there") as caught:
         Spectrum.read(path)
     assert f"{tmp_path}/gone.rmf and /gone.rmf" in str(caught.value)
+    assert caught.value.file == str(path)
     assert "follow=False" in str(caught.value)
     with pytest.raises(ResponseError, match="BACKFILE"):
         Spectrum.read(path, rmf=tmp_path / "nova.rmf")

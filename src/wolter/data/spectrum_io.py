@@ -299,15 +299,22 @@ def read_spectrum(
         raise source.error("the spectrum holds no counts", "Check region, energy and time of the extraction.")
     folder = spectrum.path.parent if spectrum.path else Path()
     store: dict[Any, Any] = {} if cache is None else cache
-    spectrum.rmf, spectrum.respfile = _response("RESPFILE", rmf, spectrum.respfile, folder, follow, _load_rmf, store)
-    spectrum.arf, spectrum.ancrfile = _response("ANCRFILE", arf, spectrum.ancrfile, folder, follow, _load_arf, store)
     number = None if source.row is None else source.row + 1
-    spectrum.background, spectrum.backfile = _response(
-        "BACKFILE", background, spectrum.backfile, folder, follow, lambda p: _load_background(p, number), store
-    )
-    spectrum.correction, spectrum.corrfile = _response(
-        "CORRFILE", None, spectrum.corrfile, folder, follow, lambda p: _load_background(p, number), store
-    )
+
+    def other(p: fits.FileName) -> Spectrum:
+        return _load_background(p, number)
+
+    def member(key: str, given: Any, named: str, load: Callable[[fits.FileName], Any]) -> tuple[Any, str]:
+        try:
+            return _response(key, given, named, folder, follow, load, store)
+        except ResponseError as error:
+            error.file = error.file or str(source.path)
+            raise
+
+    spectrum.rmf, spectrum.respfile = member("RESPFILE", rmf, spectrum.respfile, _load_rmf)
+    spectrum.arf, spectrum.ancrfile = member("ANCRFILE", arf, spectrum.ancrfile, _load_arf)
+    spectrum.background, spectrum.backfile = member("BACKFILE", background, spectrum.backfile, other)
+    spectrum.correction, spectrum.corrfile = member("CORRFILE", None, spectrum.corrfile, other)
     if spectrum.correction is not None and len(spectrum.correction) != len(spectrum):
         raise source.error(
             f"the correction file {spectrum.corrfile} has {len(spectrum.correction)} channels, the spectrum "
@@ -423,7 +430,8 @@ def locate(name: str, folder: Path, *, key: str = "file") -> fits.FileName:
             tried.append(where)
     raise ResponseError(
         f"{key} {name!r} is not there; looked for {' and '.join(str(p) for p in tried)}",
-        cure="Give the file explicitly (rmf=, arf=, background=), 'none' for none, or follow=False.",
+        cure="Give the file explicitly (rmf=, arf=, background=; --rmf, --arf, --background), 'none' for none, or "
+        "follow=False.",
     )
 
 
@@ -451,11 +459,7 @@ def _response(
     elif name.strip().lower() == "none" or (given is None and not follow):
         return None, "none" if given is not None else named
     elif given is None:
-        try:
-            file = locate(name, folder, key=key)
-        except ResponseError as error:
-            error.file = str(folder)
-            raise
+        file = locate(name, folder, key=key)
     else:
         base, rest = split_name(name)
         there = Path(base).is_file() or not (folder / base).is_file()
