@@ -88,3 +88,54 @@ def test_tutorial(extracted, shared, monkeypatch):
     log = (extracted / "steppar.txt").read_text()
     assert len([line for line in log.splitlines() if re.match(r"\s+\d", line)]) >= 37 * 42
     assert xspec.AllData(1).flux[0] == pytest.approx(7.55e-11, rel=0.35)  # the flux the tutorial quotes for the source
+
+
+def test_swift_cells(shared, monkeypatch, tmp_path):
+    """Section 5 of the Swift tutorial, joint fit, on two spectra under the tutorial's names of variables."""
+    import contextlib as ctx
+    import io
+
+    import wolter.compat.xspec as xs
+
+    fresh_session(monkeypatch)
+    monkeypatch.setitem(sys.modules, "xspec", xs)
+    source = shared("swift").parents[1] / "seeds" / "001_5416885ff1dfec64.txt"
+    if not source.exists():
+        pytest.skip("the tutorial is not there")
+    text = source.read_text()
+    text = text[text.rindex("xs_spec = {}") - 200 : text.index("### Visualizing the spectra")]
+    found = [c for c in re.findall(r"```\{code-cell\}[^\n]*\n(.*?)```", text, re.DOTALL) if "xs." in c]
+    grb, star = shared("swift", "grb070110_00255445000"), shared("swift", "2m0259_00092220001")
+    names = {
+        "grp": ("interval0pc.pi", "target_sr.pha"), "rmf": ("interval0pc.rmf", "swxpc0to12s6_20130101v014.rmf"),
+        "arf": ("interval0pc.arf", "target_sr.arf"), "bsp": ("interval0pcback.pi", "interval0pcback.pi"),
+    }  # fmt: skip
+    for kind, (first, second) in names.items():
+        for number, (folder, name) in enumerate(((grb, first), (grb if kind == "bsp" else star, second))):
+            path = folder / name
+            suffix = ".gz" if not path.exists() else ""
+            (tmp_path / f"{kind}{number}{suffix}").symlink_to(folder / (name + suffix))
+
+    class Bar:
+        def update(self, n):
+            pass
+
+    space = {
+        "xs": xs, "tqdm": lambda **k: ctx.nullcontext(Bar()), "rel_obsids": ["0", "1"],
+        "grp_sp_temp": str(tmp_path / "grp{oi}"), "rmf_temp": str(tmp_path / "rmf{oi}"),
+        "arf_temp": str(tmp_path / "arf{oi}"), "bsp_temp": str(tmp_path / "bsp{oi}"),
+    }  # fmt: skip
+    xs.Xset.chatter = 0
+    xs.Plot.area, xs.Plot.xAxis, xs.Plot.background = True, "keV", True
+    xs.Fit.statMethod, xs.Fit.query, xs.Fit.nIterations = "cstat", "no", 500
+    with ctx.redirect_stdout(io.StringIO()) as printed:
+        for cell in found:
+            exec(compile(cell, "swift", "exec"), space)
+    assert len(found) >= 4
+    assert "Data group: 2" in printed.getvalue()
+    assert set(space["spec_plot_data"]) == {"0", "1"}
+    x, xerr, y, yerr = (np.array(v) for v in space["spec_plot_data"]["0"])
+    assert len(x) == len(xerr) == len(y) == len(yerr) == len(space["fit_plot_data"]["0"])
+    assert x.min() > 0.29
+    assert x.max() < 7.05
+    assert np.abs(y - np.array(space["fit_plot_data"]["0"])).mean() < 2 * yerr.mean()
