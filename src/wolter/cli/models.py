@@ -21,16 +21,17 @@ __all__ = ["command"]
 def command(name: str | None, usable: bool, as_json: bool) -> None:
     """List the model components, or show the parameters of one.
 
-    Components come from Wolter itself (native), from the user (python), or from XSPEC's own library, of which some
-    need data files that may not be on this computer. The first listing tries them all, which takes some seconds.
+    Components come from Wolter itself (native), from files (table), from the user (python), or from XSPEC's own
+    library, of which some need data files that may not be on this computer. The first listing tries them all, which
+    takes some seconds. The parameters of a table model are shown with its file: 'atable{FILE}'.
     """
-    from wolter.models.catalogue import describe_component, list_components
+    from wolter.models.catalogue import TABLE_MODELS, describe_component, list_components
 
     if name is not None:
         entry = describe_component(name, check=True)
         emit(entry.to_dict(), as_json, "\n".join(_details(entry)))
         return
-    entries = [e for e in list_components(check=True) if e.usable or not usable]
+    entries = [e for e in list_components(check=True) if e.usable or not usable] + list(TABLE_MODELS)
     result = {"components": [e.to_dict() for e in entries]}
     emit(result, as_json, lambda: "\n".join(_table(entries)))
 
@@ -51,8 +52,9 @@ def _table(entries: list[ComponentInfo]) -> list[str]:
 
 def _details(entry: ComponentInfo) -> list[str]:
     lines = [f"{entry.name} ({entry.kind}, {entry.origin})", entry.doc]
-    if not entry.usable:
-        lines.append(f"Not usable here: {entry.reason}.")
+    lines.append("Usable here." if entry.usable else f"Not usable here: {entry.reason}.")
+    if not entry.parameters:
+        return lines
     lines += ["", f"  {'name':<14} {'unit':<10} {'default':>10}   hard (soft) limits"]
     for p in entry.parameters:
         state = {"par": " frozen" if p.frozen else "", "switch": " switch", "scale": " scale"}[p.kind]

@@ -8,7 +8,7 @@ from wolter.errors import ModelError
 from wolter.models.definitions import KIND_WORDS, ComponentDef, ParameterDef
 from wolter.models.registry import available_names, get_component
 
-__all__ = ["ComponentInfo", "describe_component", "list_components"]
+__all__ = ["TABLE_MODELS", "ComponentInfo", "describe_component", "list_components"]
 
 XSPEC_LIBRARY = "XSPEC library"
 
@@ -59,22 +59,42 @@ class ComponentInfo:
         }
 
 
+TABLE_MODELS = tuple(
+    ComponentInfo(name, kind, (), "table", (), f"{doc}: {name}{{FILE}}; its parameters are those of the file")
+    for name, kind, doc in (
+        ("atable", "additive", "Spectra tabulated in a file (OGIP 92-009)"),
+        ("mtable", "multiplicative", "Factors tabulated in a file (OGIP 92-009)"),
+        ("etable", "multiplicative", "Exponents tabulated in a file (OGIP 92-009), as the factor exp(-table)"),
+    )
+)
+"""Table models in general; `describe_component("atable{FILE}")` has the parameters of one."""
+
+
 def describe_component(name: str, *, check: bool = False) -> ComponentInfo:
     """Catalogue entry of one component, by name or abbreviation.
 
     Parameters
     ----------
     name : str
-        Name or abbreviation.
+        Name or abbreviation, or a table model with its file, ``atable{FILE}``.
     check : bool
         Try whether a component of XSPEC's library can be used here.
 
     Raises
     ------
     ModelError
-        For an unknown name.
+        For an unknown name, or a table model that cannot be read.
     """
-    definition = get_component(name)
+    kind, brace, path = name.strip().partition("{")
+    general = next((e for e in TABLE_MODELS if e.name == kind.lower()), None)
+    if general is not None and not brace:
+        return general
+    if general is not None:
+        from wolter.models.tables import table_component
+
+        definition = table_component(general.name, path.removesuffix("}"))
+    else:
+        definition = get_component(name)
     usable, reason = _usability(definition, check)
     return ComponentInfo(
         definition.name,
