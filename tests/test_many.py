@@ -94,6 +94,16 @@ def test_equal_to_single_fits(sources, kind):
     np.testing.assert_allclose(many.sigma, sigmas, rtol=1e-6)
 
 
+def test_systematic_errors_and_weights(sources):
+    flags = sources[0].group(channels=40).grouping
+    grouped = [s.replace(grouping=flags) for s in sources[:3]]
+    for options in ({"systematic": 0.05}, {"weight": "gehrels"}, {"weight": "model"}):
+        many = fit_many(grouped, model(), energy=BAND, **options)
+        for i, source in enumerate(grouped):
+            fit = Fit(SpectrumSet([source]).select(*BAND), model(), **options)
+            assert many.statistic[i] == pytest.approx(fit.run().statistic, rel=1e-8)
+
+
 def test_no_lower_point_exists_than_scipy_finds(sources):
     from scipy.optimize import minimize
     from scipy.special import xlogy

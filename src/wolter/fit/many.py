@@ -16,6 +16,7 @@ from wolter.data.folding import PlanCache
 from wolter.data.spectrum import Spectrum
 from wolter.data.spectrum_set import SpectrumSet
 from wolter.errors import DataError, FitError, ParameterError, ResponseError, WolterError
+from wolter.fit._blas import single_thread
 from wolter.fit.dataset import Dataset
 from wolter.fit.many_results import ManyFits
 from wolter.fit.row_descent import BlockResult, descend_rows
@@ -67,6 +68,7 @@ def fit_many(
     settings: Settings | None = None,
     energy: Any = None,
     weight: str = "standard",
+    systematic: float = 0.0,
     values: Mapping[str, Any] | None = None,
     free_by_group: Sequence[str] = (),
     max_iterations: int | None = None,
@@ -87,7 +89,7 @@ def fit_many(
         RMFs come from the same file, go together.
     model : Model or str
         Start values, limits, ties and frozen parameters hold for all sources.
-    statistic, settings, energy, weight
+    statistic, settings, energy, weight, systematic
         As of `Fit`.
     values : mapping, optional
         Values by parameter name, one for all sources or one each [S]: starts of free parameters, and the values of
@@ -122,7 +124,7 @@ def fit_many(
         raise FitError("settings are given twice", cure="Leave out settings=: the model has its own.")
     prepared: list[_Prepared | str] = []
     labels: list[str] = []
-    preparation = _Preparation(base, statistic, weight, energy)
+    preparation = _Preparation(base, statistic, weight, energy, systematic)
     for number, source in enumerate(track(sources, "preparing sources", enabled=progress)):
         labels.append(_label(source, number))
         try:
@@ -141,7 +143,7 @@ def fit_many(
     if executor is None:
         results: Iterable[BlockResult] = (_fit_block(b, preparation.cache) for b in blocks)
     else:
-        futures = [executor.submit(_fit_block, b) for b in blocks]
+        futures = [executor.submit(_fit_block_alone, b) for b in blocks]
         results = (f.result() for f in futures)
     for block, result in zip(blocks, track(results, "fitting", total=len(blocks), enabled=progress), strict=True):
         _store(out, block, result, messages)
@@ -161,11 +163,14 @@ def _label(source: Any, number: int) -> str:
 class _Preparation:
     """Turns sources into datasets that share what they can."""
 
-    def __init__(self, model: Model, statistic: str | Sequence[str], weight: str, energy: Any) -> None:
+    def __init__(
+        self, model: Model, statistic: str | Sequence[str], weight: str, energy: Any, systematic: float
+    ) -> None:
         self.settings = model.settings
         self.statistic = statistic
         self.weight = weight
         self.energy = energy
+        self.systematic = systematic
         self.cache: PlanCache = {}
         self._read: dict[Any, Any] = {}
         self._rmfs: dict[Any, Any] = {}
@@ -182,7 +187,14 @@ class _Preparation:
         if arf is not None:
             spectra = [spectra[0].replace(arf=None)]
         data = SpectrumSet(spectra, groups=data.groups, notice=self._notice(spectra, data.notice))
-        dataset = Dataset(data, self.settings, statistic=self.statistic, weight=self.weight, cache=self.cache)
+        dataset = Dataset(
+            data,
+            self.settings,
+            statistic=self.statistic,
+            weight=self.weight,
+            systematic=self.systematic,
+            cache=self.cache,
+        )
         area = None
         if arf is not None:
             rmf, grid = spectra[0].rmf, dataset.grids[0]
@@ -218,8 +230,7 @@ class _Preparation:
     def _kind(self, dataset: Dataset, index: int) -> StatisticKind:
         block = dataset.blocks[index]
         entry = next(e for e in dataset.spectra if e.bins.start == block.bins.start)
-        background = entry.statistic != "chi" and entry.binned.has_background
-        return StatisticKind(entry.statistic, background, self.weight == "model", block.bins)
+        return StatisticKind(*entry.kind, self.weight == "model", block.bins, self.systematic)
 
     def _shared(self, spectrum: Spectrum) -> Spectrum:
         """The spectrum with the RMF object of the first that came from the same file."""
@@ -346,6 +357,12 @@ def _fit_block(block: _Block, cache: PlanCache | None = None) -> BlockResult:
     dataset = Dataset(block.template, model.settings, statistic=block.statistic, weight=block.weight, cache=cache)
     table = _table(model, dataset.n_groups, block.free_by_group)
     return descend_rows(dataset, model.node, table.free, block.data, block.start, block.max_iterations)
+
+
+def _fit_block_alone(block: _Block) -> BlockResult:
+    """One of several blocks that are fitted side by side: the BLAS of each keeps to one core."""
+    with single_thread():
+        return _fit_block(block)
 
 
 def _store(out: ManyFits, block: _Block, result: BlockResult, messages: list[str]) -> None:

@@ -13,7 +13,6 @@ from wolter.fit.likelihood import ModelSet
 from wolter.fit.minimum import bounds, further_starts, wrap
 from wolter.fit.optimiser import Descent, Options, descend
 from wolter.fit.row_likelihood import RowData, RowLikelihood
-from wolter.fit.statistics import make_statistic
 from wolter.fit.table import FreeParameters
 from wolter.models.grammar import Node
 
@@ -135,7 +134,7 @@ def _start(likelihood: RowLikelihood, start: Array, rows: Rows) -> Array:
     whole, frozen = likelihood.model_at(start, rows), likelihood.model_at(without, rows)
     above, below = np.zeros(len(start)), np.zeros(len(start))
     for kind, bins in zip(data.kinds, data.bins, strict=True):
-        statistic = make_statistic(kind.name, bins, background=kind.background, model_variance=kind.model_variance)
+        statistic = kind.of(bins)
         m = (whole - frozen)[:, kind.bins]
         rest = bins.rate - bins.bkg_rate - frozen[:, kind.bins]
         weight = getattr(statistic, "inverse", None)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from wolter.fit.dataset import StatisticBlock
 from wolter.fit.likelihood import Derivatives, Likelihood, ModelSet, memory_parts
-from wolter.fit.statistics import BinData, make_statistic
+from wolter.fit.statistics import BinData, Statistic, make_statistic
 from wolter.fit.table import FreeParameters
 
 __all__ = ["RowData", "RowLikelihood", "StatisticKind"]
@@ -33,12 +33,25 @@ class StatisticKind:
         Whether chi takes its variance from the model.
     bins : slice
         Which bins.
+    systematic : float
+        Systematic error of the model as a fraction of it, for chi.
     """
 
     name: str
     background: bool
     model_variance: bool
     bins: slice
+    systematic: float = 0.0
+
+    def of(self, bins: BinData) -> Statistic:
+        """The statistic for data of such bins."""
+        return make_statistic(
+            self.name,
+            bins,
+            background=self.background,
+            model_variance=self.model_variance,
+            systematic=self.systematic,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,15 +130,7 @@ class RowLikelihood(Likelihood):
 
     def _blocks(self, place: slice) -> list[StatisticBlock]:
         return [
-            StatisticBlock(
-                make_statistic(
-                    kind.name,
-                    _take_bins(bins, place),
-                    background=kind.background,
-                    model_variance=kind.model_variance,
-                ),
-                kind.bins,
-            )
+            StatisticBlock(kind.of(_take_bins(bins, place)), kind.bins)
             for kind, bins in zip(self.data.kinds, self.data.bins, strict=True)
         ]
 
