@@ -120,12 +120,14 @@ def main() -> int:
             if needs and not (options.data / needs).exists():
                 print(f"{name}: skipped, there is no {needs} in {options.data} (see --data)\n", flush=True)
                 continue
+            before = os.getloadavg()[0]
             try:
                 section = measure()
             except WorkerError as exc:
                 print(f"{name}: failed: {exc}\n", file=sys.stderr, flush=True)
                 failed += 1
                 continue
+            section.remarks.append(f"load average {before:.1f} before, {os.getloadavg()[0]:.1f} after")
             print(text_of(section) + "\n", flush=True)
             parts.append(markdown_of(section))
     if options.markdown:
