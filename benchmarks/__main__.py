@@ -94,6 +94,10 @@ def heading(options: argparse.Namespace) -> str:
     lines.append(
         f"- Medians; {options.threads} BLAS threads for every program. Ratios above 1: Wolter is faster (or smaller)."
     )
+    lines.append(
+        f"- Not medians: grids of the peers ({options.grid_repeat} run), the loop over many spectra (one run),"
+    )
+    lines.append("  whole processes of the extraction (best of two).")
     lines.append("- jaxspec 0.4.1 samples posteriors and has no minimiser, so it has no row of the same work.")
     return "\n".join([*lines, ""])
 
