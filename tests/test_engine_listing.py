@@ -7,8 +7,8 @@ import re
 
 import numpy as np
 import pytest
-from test_tables import grid_parameter, table_hdus, write
 
+from test_tables import grid_parameter, table_hdus, write
 from wolter.cli import main
 from wolter.errors import ModelError
 from wolter.models.catalogue import TABLE_MODELS, describe_component

@@ -8,9 +8,9 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
+
 from fit_support import counts, response, spectrum
 from test_tables import grid_parameter, table_hdus, write
-
 from wolter.data import Spectrum, SpectrumSet
 from wolter.errors import DataError, FitError, ModelError, ParameterError, WolterWarning
 from wolter.fit import Fit

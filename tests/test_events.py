@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.time import Time
-from events_support import GTI, in_time, uniform, write_events
 
 import wolter
+from events_support import GTI, in_time, uniform, write_events
 from wolter.data import EventList
 from wolter.data.events import ROW
 from wolter.gti import GTI as Intervals

@@ -9,9 +9,9 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
-from events_support import uniform, write_events
 
 import wolter
+from events_support import uniform, write_events
 from wolter.data import EventList
 from wolter.errors import DataError, FitsError, GTIError, OutputError, RegionError, UnitError
 from wolter.makers import extract_events, extract_spectrum, extract_stokes, light_curve, polarisation_cube, sky_image

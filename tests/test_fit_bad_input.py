@@ -7,8 +7,8 @@ import warnings
 import astropy.units as u
 import numpy as np
 import pytest
-from fit_support import counts, expected_rate, response, spectrum, stokes_spectra
 
+from fit_support import counts, expected_rate, response, spectrum, stokes_spectra
 from wolter.data import SpectrumSet
 from wolter.errors import DataError, FitError, ModelError, ParameterError, ResponseError, UnitError, WolterWarning
 from wolter.fit import Fit

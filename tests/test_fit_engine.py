@@ -7,8 +7,8 @@ import json
 import astropy.units as u
 import numpy as np
 import pytest
-from fit_support import counts, expected_rate, response, spectrum, stokes_spectra
 
+from fit_support import counts, expected_rate, response, spectrum, stokes_spectra
 from wolter.data import SpectrumSet
 from wolter.errors import FitError, ParameterError
 from wolter.fit import Fit, delta_statistic

@@ -5,8 +5,8 @@ from __future__ import annotations
 import astropy.units as u
 import numpy as np
 import pytest
-from golden_session import Session, put
 
+from golden_session import Session, put
 from wolter.data import SpectrumSet
 from wolter.fit import Fit
 from wolter.models import Model, Settings

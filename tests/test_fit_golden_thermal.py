@@ -7,8 +7,8 @@ import warnings
 
 import astropy.units as u
 import pytest
-from golden_session import Session, put
 
+from golden_session import Session, put
 from wolter.data import Spectrum, SpectrumSet
 from wolter.errors import WolterWarning
 from wolter.fit import Fit

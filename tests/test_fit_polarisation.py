@@ -5,8 +5,8 @@ from __future__ import annotations
 import astropy.units as u
 import numpy as np
 import pytest
-from fit_support import expected_rate, response, spectrum, stokes_spectra
 
+from fit_support import expected_rate, response, spectrum, stokes_spectra
 from wolter.data import SpectrumSet
 from wolter.data.grouping import notice_range
 from wolter.errors import FitError, ResponseError, UnitError

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
-from events_support import reweighted, uniform, write_events
 
+from events_support import reweighted, uniform, write_events
 from wolter.data import ARF, EventList
 from wolter.errors import DataError, OutputError, UnitError
 from wolter.makers import PolarisationCube, polarisation_cube

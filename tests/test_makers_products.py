@@ -9,8 +9,8 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
-from events_support import GTI, in_time, uniform, write_events
 
+from events_support import GTI, in_time, uniform, write_events
 from wolter.data import EventList, Image, LightCurve
 from wolter.errors import DataError
 from wolter.makers import extract_events, light_curve, sky_image

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from events_support import reweighted, uniform, write_events
 
+from events_support import reweighted, uniform, write_events
 from wolter.data import EventList, Spectrum
 from wolter.errors import DataError
 from wolter.makers import extract_spectrum, extract_stokes, stokes_rates

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from golden_session import Session, put
 
+from golden_session import Session, put
 from wolter.errors import ModelError
 from wolter.models import Context, Model, Settings, get_component
 from wolter.models.plasma import emissivity

@@ -604,7 +604,8 @@ def _is_drawn(text, axes) -> bool:
 
 
 def test_figures_are_registered_by_name():
-    assert set(plot.FIGURES) == {"spectrum", "polarisation", "contour", "stokes_plane", "image", "light_curve"}
+    data = {"spectrum", "polarisation", "contour", "stokes_plane", "image", "light_curve"}
+    assert set(plot.FIGURES) == data | {"corner", "trace"}
     assert all(getattr(plot, name) is function for name, function in plot.FIGURES.items())
 
 

@@ -9,8 +9,8 @@ import warnings
 import astropy.units as u
 import numpy as np
 import pytest
-from golden_session import Session
 
+from golden_session import Session
 from wolter.data import ARF, Spectrum, SpectrumSet
 from wolter.errors import DataError, FitError, OutputError, WolterWarning
 from wolter.fit import Fit

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from events_support import GTI, in_time, uniform, write_events
 
+from events_support import GTI, in_time, uniform, write_events
 from wolter import tasks
 from wolter.data import EventList
 from wolter.errors import DataError, FitsError, OutputError, ParameterError, RegionError, WolterError

@@ -6,8 +6,8 @@ import warnings
 
 import numpy as np
 import pytest
-from fit_support import counts
 
+from fit_support import counts
 from wolter.errors import ModelError, ParameterError, WolterWarning
 from wolter.fit import Fit
 from wolter.models import (

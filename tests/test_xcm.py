@@ -7,8 +7,8 @@ import warnings
 
 import numpy as np
 import pytest
-from golden_session import Session
 
+from golden_session import Session
 from wolter.data import Spectrum, SpectrumSet
 from wolter.errors import FitError, ModelError, ResponseError, WolterWarning
 from wolter.fit import Fit, read_xcm

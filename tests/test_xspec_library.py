@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fit_support import counts
 
+from fit_support import counts
 from wolter.errors import ModelError
 from wolter.fit import Fit
 from wolter.models import Context, Model, Settings, get_component, list_components, parse_expression
