@@ -134,7 +134,7 @@ class Replay:
             out += differences(f"{label} {key}", getattr(mine, key), p[key])
         values = list(mine.values)
         sigma = abs(p["sigma"])
-        if self.loose and sigma > 0:  # after a fit: within a tenth of the error
+        if self.loose and sigma > 0:  # after a fit: within 0.15 of the error
             if abs(values[0] - p["values"][0]) > 0.15 * sigma:
                 out.append(f"{label} value {values[0]:.6g} instead of {p['values'][0]:.6g} +- {sigma:.2g}")
         else:
@@ -142,11 +142,11 @@ class Replay:
             out += differences(f"{label} value", values[:1], p["values"][:1], scale)
         out += differences(f"{label} limits", values[2:], p["values"][2:], 1e-6)
         out += differences(f"{label} delta", values[1:2], p["values"][1:2], 1e-3 if not self.loose else 0.5)
-        out += differences(f"{label} sigma", mine.sigma, p["sigma"], 0.05)
+        out += differences(f"{label} sigma", mine.sigma, p["sigma"], 0.02)
         lo, hi, codes = mine.error
         width = max(abs(p["error"][1] - p["error"][0]), 1e-300)
         for what, a, b in (("lower", lo, p["error"][0]), ("upper", hi, p["error"][1])):
-            if abs(a - b) > 0.03 * width:
+            if abs(a - b) > 0.02 * width:
                 out.append(f"{label} {what} {a:.6g} instead of {b:.6g}")
         out += differences(f"{label} codes", codes, p["error"][2])
         return out
@@ -200,10 +200,8 @@ class Replay:
             s = self.space["AllData"](number)
             for key in ("flux", "lumin"):
                 mine, theirs = list(getattr(s, key)), entry[key]
-                if random:
-                    out += differences(f"{key} {number}", mine, theirs, 0.3)
-                else:
-                    out += differences(f"{key} {number}", mine, theirs, 1e-4)
+                for part, (a, b) in enumerate(zip(mine, theirs, strict=True)):  # of different units
+                    out += differences(f"{key} {number}[{part}]", a, b, 0.3 if random else 1e-4)
         return out
 
     def _steppar(self, step: dict[str, Any]) -> list[str]:
