@@ -20,11 +20,14 @@ def run(capsys):
 
     def call(*words):
         capsys.readouterr()
+        status: object = 0
         try:
             main(["models", *words])
         except SystemExit as end:
-            assert not end.code, capsys.readouterr().err
-        return capsys.readouterr().out
+            status = end.code
+        out, err = capsys.readouterr()
+        assert not status, err
+        return out
 
     return call
 

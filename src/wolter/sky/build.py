@@ -256,6 +256,11 @@ def circle(center: Any, radius: Any, *, frame: str | None = None) -> RegionSet:
         Celestial frame of text or Quantity positions (fk5 by default); or ``"physical"``, ``"image"``,
         ``"detector"``: then positions are plain pixel numbers, and sizes plain numbers (pixels) or Quantity.
 
+    Returns
+    -------
+    RegionSet
+        One shape; sets are joined by ``|``, parts cut out by ``exclude``.
+
     Raises
     ------
     UnitError
@@ -276,7 +281,24 @@ def circle(center: Any, radius: Any, *, frame: str | None = None) -> RegionSet:
 
 
 def annulus(center: Any, r_in: Any, r_out: Any, *, frame: str | None = None) -> RegionSet:
-    """Ring between two radii, both edges included; arguments as for `circle`."""
+    """Ring between two radii, both edges included.
+
+    Parameters
+    ----------
+    center, frame
+        As for `circle`.
+    r_in, r_out : Quantity
+        Angles on the sky; the inner one is the smaller.
+
+    Returns
+    -------
+    RegionSet
+
+    Raises
+    ------
+    UnitError, RegionError
+        As for `circle`.
+    """
     name, x, y = _position(center, frame)
     sizes = [_length(r_in, name, "inner radius"), _length(r_out, name, "outer radius")]
     return _one("annulus", [(x, y)], name, sizes, [])
@@ -293,6 +315,15 @@ def ellipse(center: Any, a: Any, b: Any, angle: Any = None, *, frame: str | None
         Semi-axes, as angles on the sky.
     angle : Quantity, optional
         Direction of `a`, counterclockwise from the +x axis (from west towards north on the sky); 0 by default.
+
+    Returns
+    -------
+    RegionSet
+
+    Raises
+    ------
+    UnitError, RegionError
+        As for `circle`.
     """
     name, x, y = _position(center, frame)
     sizes = [_length(a, name, "semi-axis a"), _length(b, name, "semi-axis b")]
@@ -300,7 +331,26 @@ def ellipse(center: Any, a: Any, b: Any, angle: Any = None, *, frame: str | None
 
 
 def box(center: Any, width: Any, height: Any, angle: Any = None, *, frame: str | None = None) -> RegionSet:
-    """Box of full width and height; `angle` as for `ellipse`, the rest as for `circle`."""
+    """Rectangle.
+
+    Parameters
+    ----------
+    center, frame
+        As for `circle`.
+    width, height : Quantity
+        Full lengths of the sides, as angles on the sky.
+    angle : Quantity, optional
+        Direction of the width, as for `ellipse`.
+
+    Returns
+    -------
+    RegionSet
+
+    Raises
+    ------
+    UnitError, RegionError
+        As for `circle`.
+    """
     name, x, y = _position(center, frame)
     sizes = [_length(width, name, "width"), _length(height, name, "height")]
     return _one("box", [(x, y)], name, sizes, [0.0 if angle is None else _angle(angle)])
@@ -315,6 +365,15 @@ def polygon(vertices: Any, *, frame: str | None = None) -> RegionSet:
         At least three; each as the centre of `circle`.
     frame : str, optional
         As for `circle`.
+
+    Returns
+    -------
+    RegionSet
+
+    Raises
+    ------
+    UnitError, RegionError
+        As for `circle`; fewer than three vertices, or vertices in different frames.
     """
     positions = [_position(v, frame) for v in vertices]
     frames = {p[0] for p in positions}
