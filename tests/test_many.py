@@ -161,6 +161,37 @@ def test_blocks_can_travel_to_processes(sources):
     np.testing.assert_allclose(there.values, here.values, rtol=1e-12)
 
 
+def test_interrupted_batches_keep_what_is_done(sources, monkeypatch):
+    from wolter.fit import many as module
+
+    class Hasty:
+        """An executor whose user loses patience during the second batch."""
+
+        def __init__(self):
+            self.count = 0
+
+        def submit(self, function, *args):
+            self.count += 1
+            number = self.count
+
+            class Future:
+                def result(self):
+                    if number > 1:
+                        raise KeyboardInterrupt
+                    return function(*args)
+
+                def cancel(self):
+                    return True
+
+            return Future()
+
+    monkeypatch.setattr(module, "_BLOCK", 5)
+    many = fit_many(sources, model(), statistic="cstat", energy=BAND, executor=Hasty())
+    assert many.failed.tolist() == [False] * 5 + [True] * 7
+    assert "interrupted" in many.messages[11]
+    assert np.isfinite(many.values[:5]).all()
+
+
 def test_values_for_each_source(sources):
     column = np.linspace(0.05, 0.3, 12)
     absorbed = model()

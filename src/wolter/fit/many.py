@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from typing import Any
@@ -99,8 +100,8 @@ def fit_many(
     max_iterations : int, optional
         Rounds of a descent at the most.
     executor : Executor, optional
-        Where batches are fitted, for example a ThreadPoolExecutor or dask's; serially by default. For processes
-        the components of the model have to be importable.
+        Where batches are fitted, for example dask's; by default in threads, one per core, or one alone if the model
+        has components that are not Wolter's own. For processes components have to be importable.
     max_memory : int
         Bytes that the data of a batch may take.
     progress : bool, optional
@@ -110,7 +111,7 @@ def fit_many(
     -------
     ManyFits
         Sources that cannot be fitted (damaged files, no response, a model that is not finite) are reported there
-        with a message.
+        with a message. After Ctrl-C so are those that were not fitted yet.
 
     Raises
     ------
@@ -140,13 +141,26 @@ def fit_many(
     out = ManyFits.empty(labels, base.expression, table.free.names, units)
     messages = [p if isinstance(p, str) else " ".join(p.dataset.warnings()) for p in prepared]
     blocks = _blocks(good, table, columns, base, tuple(free_by_group), max_iterations, max_memory, messages, groups)
+    own = None
     if executor is None:
-        results: Iterable[BlockResult] = (_fit_block(b, preparation.cache) for b in blocks)
-    else:
-        futures = [executor.submit(_fit_block_alone, b) for b in blocks]
-        results = (f.result() for f in futures)
-    for block, result in zip(blocks, track(results, "fitting", total=len(blocks), enabled=progress), strict=True):
-        _store(out, block, result, messages)
+        # components that are not our own may not stand several threads
+        native = all(component.definition.origin == "native" for component in base.components)
+        own = executor = ThreadPoolExecutor(max(1, min(os.cpu_count() or 1, len(blocks))) if native else 1)
+    cache = preparation.cache if own is not None else None
+    futures = [executor.submit(_fit_block, b, cache) for b in blocks]
+    done = 0
+    try:
+        for block, future in zip(blocks, track(futures, "fitting", enabled=progress), strict=True):
+            _store(out, block, future.result(), messages)
+            done += 1
+    except KeyboardInterrupt:
+        for block, future in zip(blocks[done:], futures[done:], strict=True):
+            future.cancel()
+            for number in block.numbers:
+                messages[number] += " interrupted before it was fitted"
+    finally:
+        if own is not None:
+            own.shutdown(wait=True, cancel_futures=True)
     return replace(out, messages=tuple(m.strip() for m in messages))
 
 
@@ -352,17 +366,12 @@ def _data(members: list[_Prepared], base: Array) -> RowData:
 
 
 def _fit_block(block: _Block, cache: PlanCache | None = None) -> BlockResult:
-    """Fit the sources of a block; runs where the executor wants it."""
+    """Fit the sources of a block; runs where the executor wants it, beside others, with one BLAS thread."""
     model = Model.from_dict(block.model)
     dataset = Dataset(block.template, model.settings, statistic=block.statistic, weight=block.weight, cache=cache)
     table = _table(model, dataset.n_groups, block.free_by_group)
-    return descend_rows(dataset, model.node, table.free, block.data, block.start, block.max_iterations)
-
-
-def _fit_block_alone(block: _Block) -> BlockResult:
-    """One of several blocks that are fitted side by side: the BLAS of each keeps to one core."""
     with single_thread():
-        return _fit_block(block)
+        return descend_rows(dataset, model.node, table.free, block.data, block.start, block.max_iterations)
 
 
 def _store(out: ManyFits, block: _Block, result: BlockResult, messages: list[str]) -> None:
