@@ -54,14 +54,22 @@ def test_interrupted_grid_is_usable_and_says_so(shared, tmp_path):
     assert result["minimum"]["statistic"] == min(done) >= result["best_fit"]["statistic"] - 0.01
 
 
-def test_interrupted_error_search_ends_with_status_1(shared, capsys, monkeypatch):
+@pytest.mark.parametrize("where", ["between", "within"])
+def test_interrupted_error_search_ends_with_status_1(shared, capsys, monkeypatch, where):
+    """Whether the signal comes between two descents or while one runs (which then returns its best points)."""
     from wolter.cli import main
     from wolter.fit import errors
 
-    def stopped(*_args, **_kwargs):
-        raise KeyboardInterrupt
+    real = errors.descend
 
-    monkeypatch.setattr(errors, "_round", stopped)
+    def stopped(*args, **kwargs):
+        if where == "between":
+            raise KeyboardInterrupt
+        result = real(*args, **kwargs)
+        result.interrupted = True
+        return result
+
+    monkeypatch.setattr(errors, "descend", stopped)
     spectrum = shared("ixpe", "mrk501_01004601") / NINE[0]
     with pytest.raises(SystemExit) as end:
         main(["fit", str(spectrum), "--model", "powerlaw", "--energy", "2:8", "--error", "all", "--json"])
@@ -71,3 +79,17 @@ def test_interrupted_error_search_ends_with_status_1(shared, capsys, monkeypatch
     result = json.loads(out)
     assert result["parameters"][0]["sigma"] > 0
     assert result["parameters"][0]["lower"] is None
+
+
+def test_a_notebook_shows_the_table_of_a_result():
+    from wolter.fit import FitResult
+
+    row = FitResult(10.0, 9, "leven", True, 3, 4, 0, (), (), (), None)
+    shown: list[str] = []
+
+    class Printer:
+        text = staticmethod(shown.append)
+
+    row._repr_pretty_(Printer(), False)
+    assert shown == [str(row)]
+    assert "FitResult(" not in shown[0]

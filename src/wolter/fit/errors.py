@@ -187,6 +187,8 @@ def _round(
         factors=free.factors,
         options=Options(tolerance=1e-5),
     )
+    if result.interrupted:  # the descent keeps its best points, but they bound nothing
+        raise KeyboardInterrupt
     latest[todo] = result.points
     rise = result.statistic - statistic
     tasks.trouble[todo] = ~result.converged  # of the last trial: that is where the bound is

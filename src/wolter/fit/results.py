@@ -123,6 +123,10 @@ class FitResult:
     names: tuple[str, ...]
     covariance: Array | None
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """IPython shows the table that `print` shows."""
+        printer.text("FitResult(...)" if cycle else str(self))
+
     def __str__(self) -> str:
         lines = [f"statistic {self.statistic:.2f} with {self.dof} degrees of freedom ({self.method})"]
         for row in self.parameters:
