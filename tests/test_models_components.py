@@ -57,10 +57,7 @@ ELSEWHERE = {
         ("btapec", "vtapec", "bvtapec", "bvvapec", "vvtapec", "bvvtapec"),
         "no golden values; against the library itself in tests/test_plasma.py",
     ),
-} | dict.fromkeys(
-    ("btapec", "vtapec", "bvtapec", "bvvapec", "vvtapec", "bvvtapec"),
-    "no golden values; against the library itself in tests/test_plasma.py",
-)
+}
 
 
 @pytest.fixture(scope="module")
