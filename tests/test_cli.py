@@ -228,3 +228,18 @@ def test_fit_needs_no_heavy_import(nine):
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["dof"] > 0
+
+
+def test_files_are_refused_before_any_work(run, nine, tmp_path):
+    there = tmp_path / "fit.json"
+    there.write_text("{}")
+    status, out, err = run("fit", nine[0], "--model", "powerlaw", "--energy", "2:8", "--output", there)
+    assert (status, out) == (1, "")
+    assert "exists already" in err
+    assert there.read_text() == "{}"
+    status, out, err = run("fit", nine[0], "--model", "powerlaw", "--plot", tmp_path / "no" / "fit.png")
+    assert (status, out) == (1, "")
+    assert "folder is missing" in err
+    status, out, err = run("fit", nine[0], "--model", "powerlaw", "--energy", "2:8", "--error", "powerlaw.PhoIdx")
+    assert (status, out) == (1, "")
+    assert "PhoIndex" in err

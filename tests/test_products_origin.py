@@ -42,7 +42,7 @@ def products(event_file, tmp_path_factory):
 def test_names_without_and_with_stokes(products):
     assert sorted(p.name for p in products.iterdir()) == [
         "ixpe_det1_bck.pha", "ixpe_det1_bck_I.pha", "ixpe_det1_bck_Q.pha", "ixpe_det1_bck_U.pha", "ixpe_det1_src.pha",
-        "ixpe_det1_src_I.pha", "ixpe_det1_src_Q.pha", "ixpe_det1_src_U.pha", "ixpe_du1.img", "ixpe_du1_src.lc",
+        "ixpe_det1_src_I.pha", "ixpe_det1_src_Q.pha", "ixpe_det1_src_U.pha", "ixpe_det1.img", "ixpe_det1_src.lc",
     ]  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def test_extensions_carry_the_keywords_of_the_standard_extractor(products, golde
 
 
 def test_light_curve_has_the_region_its_header_points_to(products):
-    with astropy_fits.open(products / "ixpe_du1_src.lc") as f:
+    with astropy_fits.open(products / "ixpe_det1_src.lc") as f:
         reference = [v for k, v in f["RATE"].header.items() if k.startswith("DSREF")]
         assert reference == [":REG00101"]
         assert f["REG00101"].data["SHAPE"][0].strip().upper() == "CIRCLE"

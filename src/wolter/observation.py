@@ -138,6 +138,12 @@ class Observation:
         names = {d: self._names.get(file.path, file.path) for d, file in best.items()}
         return {d: EventList.read(names[d]) for d in sorted(best, key=lambda d: (order.get(d, len(order)), d))}
 
+    def product_stem(self, detector: str) -> str:
+        """Start of the names of a detector's products, ``<mission>_det<n>``, as the mission's tutorial has it."""
+        known = list(self.events)
+        number = known.index(detector) + 1 if detector in known else detector.lower()
+        return f"{self.mission.name}_det{number}"
+
     def _chosen(self, detectors: Sequence[str] | None) -> dict[str, EventList]:
         events = dict(self.events)
         if detectors is None:
@@ -348,6 +354,12 @@ def _make_spectra(job: tuple[Any, ...]) -> list[tuple[Spectrum, Spectrum | None]
     return [(made.i, back.i), (made.q, back.q), (made.u, back.u)]
 
 
+def _named_from(folder: Path, file: str | os.PathLike[str]) -> str:
+    """How a product in a folder names a file: relative if it is near, so that both can move; absolute if it is not."""
+    relative = os.path.relpath(file, folder)
+    return relative if relative.count("..") <= 1 else os.path.abspath(file)
+
+
 def _attach(
     spectrum: Spectrum,
     background: Spectrum | None,
@@ -369,21 +381,13 @@ def _attach(
             cure="Add 'mrf': path to the responses.",
         )
     named = {"respfile": files["rmf"], "ancrfile": files[kind]}
-    if folder is not None:  # relative to the spectrum, so that the folder can move as a whole
-        named = {key: os.path.relpath(file, folder) for key, file in named.items()}
+    if folder is not None:
+        named = {key: _named_from(folder, file) for key, file in named.items()}
     spectrum = spectrum.replace(**{key: str(file) for key, file in named.items()})
     for file, reader in ((files["rmf"], RMF.read), (files[kind], ARF.read)):
         if file not in cache:
             cache[file] = reader(file)
     return spectrum.with_responses(cache[files["rmf"]], cache[files[kind]])
-
-
-def _product_stem(observation: Observation, spectrum: Spectrum) -> str:
-    """``<mission>_det<n>``, as the mission's tutorial names its products."""
-    detectors = list(observation.events)
-    name = spectrum.detnam.strip()
-    number = detectors.index(name) + 1 if name in detectors else name.lower()
-    return f"{observation.mission.name}_det{number}"
 
 
 def _known_hashes(provenance: fits.Provenance | None, hashes: Mapping[str, Any]) -> fits.Provenance | None:
@@ -400,7 +404,7 @@ def _write_spectra(observation: Observation, spectra: SpectrumSet, folder: Path,
     plan: list[tuple[Spectrum, Path, Path | None]] = []
     for spectrum in spectra:
         letter = "" if spectrum.stokes is None else "_" + "IQU"[spectrum.stokes]
-        stem = _product_stem(observation, spectrum)
+        stem = observation.product_stem(spectrum.detnam.strip())
         back = None if spectrum.background is None else folder / f"{stem}_bck{letter}.pha"
         plan.append((spectrum, folder / f"{stem}_src{letter}.pha", back))
     inputs = [events.path for events in observation.events.values()]

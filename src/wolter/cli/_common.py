@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import os
@@ -18,6 +19,7 @@ __all__ = [
     "AXIS",
     "ENERGY_RANGE",
     "LEVELS",
+    "check_targets",
     "emit",
     "example",
     "json_option",
@@ -129,6 +131,29 @@ def products_folder(path: str | Path) -> Iterator[Path]:
         if new:
             with suppress(OSError):
                 folder.rmdir()
+
+
+def check_targets(*paths: str | Path | None, overwrite: bool, figures: bool = False) -> None:
+    """Refuse files that could not be written before any work is done for them.
+
+    Raises
+    ------
+    OutputError
+        If one exists and may not be replaced, or its folder is missing or not writable, or figures are asked for and
+        matplotlib is not installed.
+    """
+    from wolter.errors import OutputError
+
+    given = [Path(p) for p in paths if p is not None]
+    for path in given:
+        if path.exists() and not overwrite:
+            raise OutputError("the file exists already", file=path, cure="Add --overwrite to replace it.")
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise OutputError("its folder is missing or not writable", file=path, cure="Choose another place.")
+    if figures and given and importlib.util.find_spec("matplotlib") is None:
+        raise OutputError(
+            "figures need matplotlib, which is not installed", file=given[0], cure="pip install 'wolter[plot]'"
+        )
 
 
 class _EnergyRange(click.ParamType):

@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from wolter.data import Spectrum, SpectrumSet
     from wolter.fit import Fit
 
-__all__ = ["FitOptions", "assignment", "build_fit", "fit_options", "load_spectra", "run_fit", "start_values"]
+__all__ = [
+    "FitOptions",
+    "assignment",
+    "build_fit",
+    "error_names",
+    "fit_options",
+    "load_spectra",
+    "run_fit",
+    "start_values",
+]
 
 
 @dataclass(frozen=True)
@@ -247,6 +256,16 @@ def build_fit(options: FitOptions) -> Fit:
     for name in options.thaw:
         fit.thaw(name)
     return fit
+
+
+def error_names(fit: Fit, texts: Iterable[str]) -> tuple[str, ...]:
+    """Parameters of ``--error``, known to exist; none for 'all'."""
+    names = tuple(n.strip() for text in texts for n in text.split(","))
+    if "all" in names:
+        return ()
+    for name in names:
+        fit[int(name) if name.isdigit() else name]
+    return names
 
 
 def run_fit(fit: Fit, options: FitOptions) -> None:

@@ -136,10 +136,6 @@ def _spectrum_dict(spectrum: Any) -> dict[str, Any]:
     }
 
 
-def _stem(observation: Observation, name: str) -> str:
-    return f"{observation.mission.name}_{name.lower()}"
-
-
 def _light_curves(
     observation: Observation,
     binsize: float,
@@ -154,7 +150,7 @@ def _light_curves(
 
     made = []
     for name, curve in observation.light_curve(binsize * u.s, source, detectors=detectors, **selection).items():
-        path = folder / f"{_stem(observation, name)}_src.lc"
+        path = folder / f"{observation.product_stem(name)}_src.lc"
         curve.write(path, overwrite=overwrite)
         made.append({"file": str(path), "detector": name, "bins": len(curve)})
         if plot:
@@ -175,7 +171,7 @@ def _images(
 ) -> list[dict[str, Any]]:
     made = []
     for name, picture in observation.image(detectors=detectors, **selection).items():
-        path = folder / f"{_stem(observation, name)}.img"
+        path = folder / f"{observation.product_stem(name)}.img"
         picture.write(path, overwrite=overwrite)
         made.append({"file": str(path), "detector": name, "counts": float(picture.data.sum())})
         if plot:

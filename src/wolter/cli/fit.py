@@ -8,6 +8,7 @@ import click
 
 from wolter.cli._common import (
     ENERGY_RANGE,
+    check_targets,
     emit,
     example,
     json_option,
@@ -19,7 +20,7 @@ from wolter.cli._common import (
     save_figure,
     write_json,
 )
-from wolter.cli._fit_setup import FitOptions, build_fit, fit_options, run_fit
+from wolter.cli._fit_setup import FitOptions, build_fit, error_names, fit_options, run_fit
 
 if TYPE_CHECKING:
     from wolter.fit import Fit
@@ -67,12 +68,13 @@ def command(
     if level is not None and delta is not None:
         raise click.UsageError("give either --level or --delta")
     with polite_warnings():
+        check_targets(output, overwrite=overwrite)
+        check_targets(plot, overwrite=overwrite, figures=True)
         options = FitOptions(**shared)
         fit = build_fit(options)
+        names = error_names(fit, errors)
         run_fit(fit, options)
         if errors:
-            names = tuple(n for text in errors for n in text.split(","))
-            names = () if "all" in names else names
             chosen: dict[str, Any] = {"delta": delta} if delta is not None else {"level": level or 0.9, "joint": joint}
             said = len(fit.result.messages) if fit.result else 0
             fit.error(*names, **chosen)

@@ -11,6 +11,7 @@ import numpy as np
 from wolter.cli._common import (
     AXIS,
     LEVELS,
+    check_targets,
     emit,
     example,
     json_option,
@@ -60,6 +61,8 @@ def command(
 ) -> None:
     """Step parameters through a grid, all other free parameters refitted at every point."""
     with polite_warnings():
+        check_targets(output, overwrite=overwrite)
+        check_targets(plot, overwrite=overwrite, figures=True)
         options = FitOptions(**shared)
         fit = build_fit(options)
         run_fit(fit, options)

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from wolter.cli._common import AXIS, emit, example, json_option, overwrite_option, polite_warnings
-from wolter.cli._fit_setup import FitOptions, build_fit, fit_options, run_fit
+from wolter.cli._common import AXIS, check_targets, emit, example, json_option, kev, overwrite_option, polite_warnings
+from wolter.cli._fit_setup import FitOptions, build_fit, error_names, fit_options, run_fit
 from wolter.cli.extract import region
 
 __all__ = ["command"]
@@ -56,15 +56,17 @@ def command(
     if (source or background_region) and not observation:
         raise click.UsageError("--source and --background-region go with --observation")
     with polite_warnings():
+        check_targets(output, overwrite=overwrite, figures=True)
         options = FitOptions(**shared)
+        band = None if options.energy is None else tuple(kev(e) for e in options.energy)
         pictures = _pictures(observation, source, background_region, light_curve)
         fit = build_fit(options)
+        names = error_names(fit, errors)
         run_fit(fit, options)
         if errors:
-            names = tuple(n for text in errors for n in text.split(","))
-            fit.error(*(() if "all" in names else names), level=level)
+            fit.error(*names, level=level)
         grid = fit.grid(dict(axes)) if axes else None
-        path = write_report(fit, output, grid=grid, title=title, overwrite=overwrite, **pictures)
+        path = write_report(fit, output, grid=grid, energy=band, title=title, overwrite=overwrite, **pictures)
     result = fit.to_dict() | {"report": str(path)}
     emit(result, as_json, f"{path}")
 
