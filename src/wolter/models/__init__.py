@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from wolter.models.model import Model
     from wolter.models.parameter import Parameter
     from wolter.models.registry import get_component, register
-    from wolter.models.settings import Settings
+    from wolter.models.settings import ApecOptions, Settings
     from wolter.models.user import component, component_scope, param, unregister
 
 _EXPORTS: dict[str, str] = {
+    "ApecOptions": "settings",
     "CompiledModel": "compiled",
     "ComponentDef": "definitions",
     "Context": "definitions",
@@ -39,6 +40,7 @@ _EXPORTS: dict[str, str] = {
 }
 
 __all__ = [
+    "ApecOptions",
     "CompiledModel",
     "ComponentDef",
     "Context",
