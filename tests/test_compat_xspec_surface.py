@@ -9,6 +9,7 @@ import pytest
 
 import wolter.compat.xspec as x
 from test_compat_xspec_golden import fresh_session
+from wolter.models import component_scope
 
 SURFACE = {
     "AllData": "nSpectra nGroups clear show ignore notice fakeit dummyrsp diagrsp removeDummyrsp",
@@ -197,11 +198,12 @@ def test_python_model(session):
             flux[i] = (engs[i] ** (1 - params[0]) - engs[i + 1] ** (1 - params[0])) / (params[0] - 1)
 
     expected = np.array(x.AllModels(1).folded(1))
-    x.AllModels.addPyMod(steep, ('slope "" 1.5 -3. -2. 9. 10. 0.01',), "add")
-    m = x.Model("steep")
-    m.setPars(1.0 + 1e-7, 3e-4)
-    assert m.steep.slope.values[2:] == [-3.0, -2.0, 9.0, 10.0]
-    np.testing.assert_allclose(m.folded(1), expected, rtol=1e-4)
+    with component_scope():
+        x.AllModels.addPyMod(steep, ('slope "" 1.5 -3. -2. 9. 10. 0.01',), "add")
+        m = x.Model("steep")
+        m.setPars(1.0 + 1e-7, 3e-4)
+        assert m.steep.slope.values[2:] == [-3.0, -2.0, 9.0, 10.0]
+        np.testing.assert_allclose(m.folded(1), expected, rtol=1e-4)
 
 
 def test_model_without_data(monkeypatch):

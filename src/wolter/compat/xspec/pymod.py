@@ -52,7 +52,8 @@ def add(function: Callable[..., Any], info: Sequence[str], kind: str, errors: bo
 
     parameters = tuple(_parameter(text) for text in info)
     name = function.__name__
-    register(ComponentDef(name, kind, parameters, evaluate, doc=function.__doc__ or name), replace=True)  # type: ignore[arg-type]
+    made = ComponentDef(name, kind, parameters, evaluate, doc=function.__doc__ or name, origin="python")  # type: ignore[arg-type]
+    register(made, replace=True)
 
 
 def _parameter(text: str) -> ParameterDef:
