@@ -32,6 +32,7 @@ __all__ = [
     "products_folder",
     "report_interruption",
     "save_figure",
+    "seconds",
     "write_json",
 ]
 
@@ -214,23 +215,27 @@ AXIS = _Axis()
 LEVELS = _Levels()
 
 
-class _KeV:
-    """An energy in keV, behaving as a Quantity where Wolter asks for one, without importing astropy."""
+class _Plain:
+    """A number with a unit, behaving as a Quantity where Wolter asks for one, without importing astropy."""
 
-    unit = "keV"
-
-    def __init__(self, value: float) -> None:
+    def __init__(self, value: float, unit: str) -> None:
         self.value = value
+        self.unit = unit
 
     def to_value(self, unit: str, equivalencies: Any = None) -> float:
-        if unit != "keV":
-            raise ValueError(unit)
+        if unit != self.unit:
+            raise ValueError(f"{self.unit} is not {unit}")
         return self.value
 
 
 def kev(value: float) -> Any:
     """Energy in keV, accepted wherever a Quantity is."""
-    return _KeV(value)
+    return _Plain(value, "keV")
+
+
+def seconds(value: float) -> Any:
+    """Time in seconds, accepted wherever a Quantity is."""
+    return _Plain(value, "s")
 
 
 @contextmanager

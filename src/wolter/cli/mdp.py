@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from wolter.cli._common import ENERGY_RANGE, emit, example, json_option, kev, polite_warnings
+from wolter.cli._common import ENERGY_RANGE, emit, example, json_option, kev, polite_warnings, seconds
 from wolter.cli._fit_setup import FitOptions, build_fit, run_fit, start_values
 
 __all__ = ["command"]
-
-
-class _Seconds:
-    """A time in seconds, behaving as a Quantity where Wolter asks for one, without importing astropy."""
-
-    unit = "s"
-
-    def __init__(self, value: float) -> None:
-        self.value = value
-
-    def to_value(self, unit: str, equivalencies: Any = None) -> float:
-        if unit != "s":
-            raise ValueError(unit)
-        return self.value
 
 
 @click.command(
@@ -120,4 +104,4 @@ def _predicted(
     model = Model(expression, settings=Settings(abund=abund or Settings.abund, xsect=xsect or Settings.xsect))
     for name, value in start_values(set_):
         model[name].value = value
-    return predict_mdp(model, responses, background_rate, _Seconds(exposure), energy=tuple(kev(e) for e in energy))
+    return predict_mdp(model, responses, background_rate, seconds(exposure), energy=tuple(kev(e) for e in energy))
