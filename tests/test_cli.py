@@ -243,3 +243,17 @@ def test_files_are_refused_before_any_work(run, nine, tmp_path):
     status, out, err = run("fit", nine[0], "--model", "powerlaw", "--energy", "2:8", "--error", "powerlaw.PhoIdx")
     assert (status, out) == (1, "")
     assert "PhoIndex" in err
+
+
+def test_spectra_of_the_demo_can_be_fitted_afterwards(run, tmp_path):
+    status, out, _ = run("demo", "--output", tmp_path / "demo", "--exposure", 4000, "--json")
+    assert status == 0
+    result = json.loads(out)
+    assert Path(result["report"]).stat().st_size > 100_000
+    assert all(Path(f).read_bytes()[:4] == b"\x89PNG" for f in result["figures"])
+    spectra = sorted((tmp_path / "demo").glob("ixpe_det?_src_?.pha"))
+    status, out, _ = run(
+        "fit", *spectra, "--model", "polconst*tbabs*powerlaw", "--energy", "2:8", "--bin", 10, "--json"
+    )
+    assert status == 0
+    assert json.loads(out)["dof"] > 0

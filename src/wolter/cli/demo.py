@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,8 @@ def run_demo(work: Path, folder: Path, *, exposure: float, seed: int) -> dict[st
     source = circle(POSITION, 60 * u.arcsec)
     background = annulus(POSITION, 132 * u.arcsec, 252 * u.arcsec)
     note("extracting I, Q and U spectra of source and background ...")
-    responses = work / "responses"
+    # beside the spectra that name them: the simulated observation goes, the spectra stay
+    responses = shutil.copytree(work / "responses", folder / "responses", dirs_exist_ok=True)
     spectra = observation.spectra(source, background, stokes="neff", responses=responses, output=folder, overwrite=True)
     note("fitting ...")
     # 0.2 keV bins: chi-squared with a handful of counts per channel would pull the spectrum soft
