@@ -23,6 +23,7 @@ from wolter.errors import MissionError, suggest
 
 __all__ = [
     "GENERIC",
+    "CoordinateFrame",
     "EnergyScale",
     "EventColumns",
     "FileRole",
@@ -58,6 +59,30 @@ class EventColumns:
     ccd: str | None = None
     det_x: str | None = None
     det_y: str | None = None
+
+
+@dataclass(frozen=True)
+class CoordinateFrame:
+    """One pair of position columns of an event list.
+
+    Attributes
+    ----------
+    name : str
+        Key of the frame: "sky", "det", "raw"...
+    x, y : str
+        Names of the columns.
+    pixel_arcsec : float or None
+        Side of a unit of the columns on the sky (arcsec); None where the frame has no one scale.
+    first, last : tuple of float, optional
+        Lowest and highest legal (x, y), for files whose columns carry no TLMIN and TLMAX.
+    """
+
+    name: str
+    x: str
+    y: str
+    pixel_arcsec: float | None
+    first: tuple[float, float] | None = None
+    last: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -100,13 +125,20 @@ class Weighting:
 
 @dataclass(frozen=True)
 class FileRole:
-    """The part one file plays in an observation."""
+    """The part one file plays in an observation.
+
+    ``mode`` tells event files of one detector apart (data mode, exposure, part of the field): files that differ in
+    it are parts of one observation, not rivals. ``rank`` orders the modes, the usual one for science highest.
+    """
 
     path: Path
     role: str
     detector: str | None = None
     level: str | None = None
     version: int | None = None
+    mode: str | None = None
+    filter: str | None = None
+    rank: int = 0
 
 
 def _no_role(path: Path, headers: Sequence[HeaderLike]) -> FileRole | None:
@@ -153,6 +185,28 @@ class Mission:
         ``classify(path, headers) -> FileRole | None``: role of a file from its headers.
     simulator, nominal_responses : str or None
         ``"module:function"``, imported when needed.
+    frames : mapping of str to CoordinateFrame
+        Coordinate systems of its event lists by name: "sky" (the columns X, Y), "det", "raw"...
+    modes : tuple of str
+        Data modes, as its files name them.
+    selection : mapping of str to str
+        Default screening of events (grades or patterns, flags) per mode or detector; key "" for all others.
+    dialect : str
+        Dialect of the row expressions: "cfitsio" or "sas".
+    tasks : mapping of str to str
+        Mission tasks: name -> ``"module:TASK"``.
+    exposure : str or None
+        ``"module:function"``, ``(observation, detector, **options) -> ExposureInputs``: what an exposure map needs.
+    backscal : str or None
+        ``"module:function"``, ``(region, events, exposure_map | None) -> float``: BACKSCAL of a spectrum.
+    vignetting : str or None
+        ``"module:function"``, ``(off_axis_arcmin[n], energy_kev) -> factor[n]``.
+    psf : str or None
+        ``"module:function"``, ``(radius_arcsec[n], energy_kev, off_axis_arcmin) -> encircled fraction[n]``.
+    pile_up : mapping of str to float
+        Mode -> counts/s above which the spectrum of a point source is piled up.
+    archive : mapping
+        Catalogue name, search radius, folder pattern and role patterns in the public archive.
     notes : tuple of str
         What a user should know when products are made (shown by ``wolter info``).
     """
@@ -171,6 +225,17 @@ class Mission:
     simulator: str | None = None
     nominal_responses: str | None = None
     notes: tuple[str, ...] = ()
+    frames: Mapping[str, CoordinateFrame] = field(default_factory=lambda: MappingProxyType({}))
+    modes: tuple[str, ...] = ()
+    selection: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    dialect: str = "cfitsio"
+    tasks: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    exposure: str | None = None
+    backscal: str | None = None
+    vignetting: str | None = None
+    psf: str | None = None
+    pile_up: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    archive: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def weight_boundaries(self) -> dict[str, str]:
@@ -195,7 +260,7 @@ class Mission:
         return self.weightings[key]
 
     def load(self, what: str) -> Callable[..., Any]:
-        """Function behind `simulator` or `nominal_responses`, imported now.
+        """Function behind `simulator`, `nominal_responses`, `exposure`, `backscal`..., imported now.
 
         Raises
         ------

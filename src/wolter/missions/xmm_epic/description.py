@@ -1,0 +1,86 @@
+"""What Wolter needs to know about files of XMM-Newton's EPIC cameras.
+
+Sources: event list, image and exposure map headers of SAS products and of the public archive; the XMM-Newton Users'
+Handbook and SAS Users' Guide for patterns and flags. PI is in eV, so channel PI spans 0.001 (PI, PI + 1) keV; sky and
+detector coordinates X, Y, DETX, DETY are in units of 0.05 arcsec; physical pixels are 4.1 (pn) and 1.1 arcsec (MOS).
+Every CCD has good times (STDGTInn), frame exposures (EXPOSUnn) and bad pixels (BADPIXnn) of its own. Pile-up limits for
+point sources in full-frame mode: 2 (pn) and 0.5 counts/s (MOS) (Users' Handbook, section on pile-up; Jethwa et al.
+2015, A&A 581, A104).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from wolter.mission import CoordinateFrame, EnergyScale, EventColumns, FileRole, HeaderLike, Mission
+from wolter.missions._headers import first_text, ogip_role, text
+
+__all__ = ["MISSION", "PIXEL_ARCSEC"]
+
+PIXEL_ARCSEC = 0.05
+
+_CAMERAS = {"EPN": "PN", "EMOS1": "M1", "EMOS2": "M2"}
+
+
+def classify(path: Path, headers: Sequence[HeaderLike]) -> FileRole | None:
+    """Role of a file of an XMM-Newton observation, from its headers; see `wolter.mission.Mission.classify`."""
+    if not any(text(header, "TELESCOP") == "XMM" for header in headers):
+        return None
+    instrument = first_text(headers, "INSTRUME")
+    detector = _CAMERAS.get(instrument)
+    names = [text(header, "EXTNAME") for header in headers]
+    chosen = first_text(headers, "FILTER") or None
+    for name in names:
+        if name == "EVENTS":
+            if detector is None:
+                return None
+            mode = first_text(headers, "EXPIDSTR") or None
+            return FileRole(path, "events_l2", detector, "2", mode=mode, filter=chosen, rank=_rank(headers))
+        if name == "ATTHK":
+            return FileRole(path, "attitude")
+    creator = first_text(headers[:1], "CREATOR")
+    if creator.startswith("EEXPMAP"):
+        return FileRole(path, "exposure map", detector, mode=first_text(headers, "EXPIDSTR") or None, filter=chosen)
+    if creator.startswith("EMASK"):
+        return FileRole(path, "detector mask", detector)
+    return ogip_role(path, headers, detector)
+
+
+def _rank(headers: Sequence[HeaderLike]) -> int:
+    """Imaging exposures before timing ones; exposures through a closed filter last."""
+    if first_text(headers, "FILTER").startswith(("CLOSED", "CALCLOSED")):
+        return 0
+    return 2 if first_text(headers, "DATAMODE") in ("IMAGING", "") else 1
+
+
+MISSION = Mission(
+    name="xmm_epic",
+    title="XMM-Newton EPIC",
+    telescop=("XMM",),
+    detectors=("PN", "M1", "M2"),
+    columns=EventColumns(grade="PATTERN", ccd="CCDNR", det_x="DETX", det_y="DETY"),
+    energy=EnergyScale(offset=0.0, width=0.001, first=0, last=20479),
+    band=(0.5, 10.0),
+    gti_names=("STDGTI", "GTI"),
+    classify=classify,
+    frames=MappingProxyType(
+        {
+            "sky": CoordinateFrame("sky", "X", "Y", PIXEL_ARCSEC, (1, 1), (51840, 51840)),
+            "det": CoordinateFrame("det", "DETX", "DETY", PIXEL_ARCSEC),
+            "raw": CoordinateFrame("raw", "RAWX", "RAWY", None),
+        }
+    ),
+    modes=("IMAGING", "TIMING", "BURST"),
+    selection=MappingProxyType(
+        {
+            "PN": "#XMMEA_EP && (PATTERN <= 4)",
+            "M1": "#XMMEA_EM && (PATTERN <= 12)",
+            "M2": "#XMMEA_EM && (PATTERN <= 12)",
+        }
+    ),
+    dialect="sas",
+    pile_up=MappingProxyType({"PN": 2.0, "M1": 0.5, "M2": 0.5}),
+    notes=("Each CCD has good times and live times of its own: EXPOSURE of a spectrum is that of the CCDs it covers.",),
+)
