@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wolter.data.checks import check_arf, check_background, check_responses, check_weightings
     from wolter.data.discovery import ResponseFiles, find_responses
     from wolter.data.events import EventList
+    from wolter.data.exposure_map import ExposureMap
     from wolter.data.folding import FoldingPlan, PlanCache, folding_plan, plan_of
     from wolter.data.grouping import (
         Bins,
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
         notice_range,
     )
     from wolter.data.image import Image
+    from wolter.data.image_grid import ImageGrid
     from wolter.data.light_curve import LightCurve
+    from wolter.data.rate_map import RateMap
     from wolter.data.rmf import RMF
     from wolter.data.spectrum import BinnedSpectrum, Spectrum
     from wolter.data.spectrum_set import SpectrumSet
@@ -36,11 +39,14 @@ _EXPORTS = {
     "BinnedSpectrum": "spectrum",
     "Bins": "grouping",
     "EventList": "events",
+    "ExposureMap": "exposure_map",
     "FoldingPlan": "folding",
     "Image": "image",
+    "ImageGrid": "image_grid",
     "LightCurve": "light_curve",
     "PlanCache": "folding",
     "RMF": "rmf",
+    "RateMap": "rate_map",
     "ResponseFiles": "discovery",
     "Spectrum": "spectrum",
     "SpectrumSet": "spectrum_set",
@@ -65,11 +71,14 @@ __all__ = [
     "BinnedSpectrum",
     "Bins",
     "EventList",
+    "ExposureMap",
     "FoldingPlan",
     "Image",
+    "ImageGrid",
     "LightCurve",
     "PlanCache",
     "RMF",
+    "RateMap",
     "ResponseFiles",
     "Spectrum",
     "SpectrumSet",

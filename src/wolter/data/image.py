@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +13,18 @@ from numpy.typing import NDArray
 from wolter import fits
 from wolter._accessor import Figures
 from wolter.data._companions import companions
+from wolter.data._image_plane import ImagePlane
+from wolter.data.image_grid import moved_header
 from wolter.errors import DataError
 
 if TYPE_CHECKING:
     from wolter.gti import GTI
-    from wolter.sky import TanWCS
 
 __all__ = ["Image"]
 
 
 @dataclass(eq=False, kw_only=True)
-class Image:
+class Image(ImagePlane):
     """Two-dimensional image.
 
     Attributes
@@ -61,29 +61,12 @@ class Image:
             raise DataError(f"an image has two axes, this array has {self.data.ndim}", file=self.path)
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """(ny, nx)."""
-        return self.data.shape[0], self.data.shape[1]
-
-    @cached_property
-    def wcs(self) -> TanWCS:
-        """Relation of pixels and sky."""
-        from wolter.sky import TanWCS
-
-        return TanWCS.from_image_header(self.header)  # type: ignore[arg-type]
-
-    @property
     def exposure(self) -> float | None:
         """s; None where the header has no EXPOSURE."""
         return self.header.number("EXPOSURE") if "EXPOSURE" in self.header else None
 
-    @property
-    def unit(self) -> str:
-        """BUNIT."""
-        return str(self.header.get("BUNIT", "") or "").strip()
-
     @classmethod
-    def read(cls, path: str | PathLike[str]) -> Image:
+    def read(cls, path: str | PathLike[str]) -> Self:
         """Image of a FITS file: the extension that the name asks for, else the first one with two axes.
 
         Raises
@@ -126,9 +109,53 @@ class Image:
         fits.write(path, blocks, overwrite=overwrite, provenance=provenance or self.provenance)
         return Path(path)
 
+    def replaced(self, data: NDArray[Any], header: fits.Header | None = None, **changes: Any) -> Self:
+        """The same image with other data (and header)."""
+        header = self.header.copy() if header is None else header
+        return replace(self, data=data, header=header, path=None, **changes)
+
+    def cutout(self, where: Any, size: Any = None) -> Self:
+        """Part of the image.
+
+        Parameters
+        ----------
+        where : RegionSet, str or position
+            A region, whose bounding box is taken; or with `size` a position as for `wolter.circle`.
+        size : Quantity or pair of Quantity, optional
+            Width and height around the position.
+
+        Raises
+        ------
+        DataError, RegionError
+            If it lies outside the image, or the image has no coordinates on the sky.
+        """
+        x, y, nx, ny = self._window(where, size)
+        data = self.data[y - 1 : y - 1 + ny, x - 1 : x - 1 + nx].copy()
+        return self.replaced(data, moved_header(self.header, x, y))
+
+    def rebin(self, factor: int) -> Self:
+        """Pixels put together by a whole factor; counts are added (an incomplete last row or column is left out).
+
+        Raises
+        ------
+        DataError
+            If nothing would be left.
+        """
+        ny, nx = self.shape
+        if factor < 1 or int(factor) != factor or min(nx, ny) < factor:
+            raise DataError(f"{nx} x {ny} pixels cannot be binned by {factor}", file=self.path)
+        blocks = self.data[: ny // factor * factor, : nx // factor * factor]
+        blocks = blocks.reshape(ny // factor, factor, nx // factor, factor)
+        return self.replaced(self._combined(blocks), moved_header(self.header, 1, 1, factor))
+
+    @staticmethod
+    def _combined(blocks: NDArray[Any]) -> NDArray[Any]:
+        """Value of blocks [ny, factor, nx, factor] of pixels."""
+        return blocks.sum(axis=(1, 3), dtype=blocks.dtype if blocks.dtype.kind == "f" else np.int64)
+
     def __repr__(self) -> str:
         name = self.path.name if self.path else "in memory"
-        return f"<Image {name}: {self.shape[1]} x {self.shape[0]}>"
+        return f"<{type(self).__name__} {name}: {self.shape[1]} x {self.shape[0]}>"
 
 
 def _plane(shape: tuple[int, ...]) -> bool:

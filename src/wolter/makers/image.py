@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from wolter import fits
 from wolter.data.events import EventList
 from wolter.data.image import Image
+from wolter.data.image_grid import ImageGrid, nearest_pixel
 from wolter.errors import DataError
 from wolter.makers.headers import add_region_subspace, product_header, product_provenance, selection_history
 from wolter.makers.passes import run_pass
@@ -20,54 +20,6 @@ from wolter.makers.spectrum import no_counts
 __all__ = ["ImageAccumulator", "ImageGrid", "image_header", "sky_image"]
 
 _SCATTER_PIXELS = 1 << 20  # images larger than this are filled pixel by pixel instead of by whole histograms
-
-
-@dataclass(frozen=True)
-class ImageGrid:
-    """Pixels of an image on a plane of coordinate columns.
-
-    Image pixel i (from 1) holds the coordinate pixels ``first + (i - 1) * binning`` to ``first + i * binning - 1``.
-
-    Attributes
-    ----------
-    first : tuple of int
-        First coordinate pixel in x and y.
-    shape : tuple of int
-        (ny, nx) of the image.
-    binning : int
-        Coordinate pixels per image pixel and axis.
-    """
-
-    first: tuple[int, int]
-    shape: tuple[int, int]
-    binning: int = 1
-
-    @classmethod
-    def over(cls, bounds: tuple[int, int, int, int], binning: int = 1) -> ImageGrid:
-        """Grid over (xmin, xmax, ymin, ymax); the last pixels may reach beyond."""
-        xmin, xmax, ymin, ymax = bounds
-        nx, ny = -(-(xmax - xmin + 1) // binning), -(-(ymax - ymin + 1) // binning)
-        if nx < 1 or ny < 1:
-            raise DataError(f"the plane {xmin}..{xmax} by {ymin}..{ymax} has no pixel")
-        return cls((xmin, ymin), (ny, nx), binning)
-
-    def index(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.int64]:
-        """Flat pixel index (y slow) of coordinates, −1 outside; coordinates are rounded to the nearest pixel."""
-        ny, nx = self.shape
-        # Events exactly between two pixels go left in x and up in y: so they do in the extractor's images.
-        i = (_nearest(x, up=False) - self.first[0]) // self.binning
-        j = (_nearest(y) - self.first[1]) // self.binning
-        inside = (i >= 0) & (i < nx) & (j >= 0) & (j < ny)
-        return np.where(inside, j * nx + i, -1)
-
-
-def _nearest(values: NDArray[Any], *, up: bool = True) -> NDArray[np.int64]:
-    """Pixel of a coordinate: the nearest whole number; halves go up or down; NaN is far outside."""
-    if values.dtype.kind in "iu":
-        return values.astype(np.int64)
-    values = values.astype(np.float64)
-    rounded = np.floor(values + 0.5) if up else np.ceil(values - 0.5)
-    return np.where(np.isfinite(rounded), rounded, -(2.0**40)).astype(np.int64)
 
 
 class ImageAccumulator:
@@ -123,8 +75,7 @@ def image_header(events: EventList, x: str, y: str, grid: ImageGrid, header: fit
     CRPIX = (TCRPX − (first − 1))/b + (b − 1)/2b and CDELT = b TCDLT for binning b; the coordinates of the columns
     are given as the physical system (WCS "P", and LTV, LTM).
     """
-    b = grid.binning
-    for n, (column, first) in enumerate(zip((x, y), grid.first, strict=True), start=1):
+    for n, (column, first, b) in enumerate(zip((x, y), grid.first, grid.steps, strict=True), start=1):
         axis = _axis(events, column)
         header.set(f"CTYPE{n}", axis["CTYPE"] or column.upper(), "coordinate type")
         if axis["CUNIT"]:
@@ -159,7 +110,7 @@ def plane_bounds(events: EventList, x: str, y: str) -> tuple[int, int, int, int]
                 lo[axis], hi[axis] = min(lo[axis], values.min()), max(hi[axis], values.max())
     if not np.isfinite(lo).all():
         raise no_counts(events)
-    x0, y0, x1, y1 = (int(_nearest(np.array([v]))[0]) for v in (*lo, *hi))
+    x0, y0, x1, y1 = (int(nearest_pixel(np.array([v]))[0]) for v in (*lo, *hi))
     return x0, x1, y0, y1
 
 

@@ -1,0 +1,83 @@
+"""The exposure map: how long each pixel of an image saw the sky."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wolter._accessor import Figures
+from wolter.data.image import Image
+from wolter.errors import DataError
+
+__all__ = ["ExposureMap"]
+
+
+@dataclass(eq=False, kw_only=True, repr=False)
+class ExposureMap(Image):
+    """Exposure per pixel, s.
+
+    An `Image` whose data are seconds: ``data[ny, nx]``, zero where the detector did not look. With vignetting they
+    are the seconds on axis that would give as many counts.
+
+    Raises
+    ------
+    DataError
+        If the array has not two axes, or a value is negative.
+    """
+
+    plot: ClassVar[Figures] = Figures("image")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.data.dtype.kind in "iub":
+            self.data = self.data.astype(np.float64)
+        if np.any(self.data < 0):
+            raise DataError("exposures are negative", file=self.path, cure="Check that this is an exposure map.")
+        if not self.unit:
+            self.header.set("BUNIT", "s", "seconds")
+
+    @property
+    def energy(self) -> tuple[float, float] | None:
+        """Energy band (keV) that vignetting and efficiency are taken for; None where the header does not say."""
+        low, high = self.header.get("E_MIN"), self.header.get("E_MAX")
+        if low is None or high is None:
+            return None
+        return float(low), float(high)
+
+    @property
+    def vignetted(self) -> bool:
+        """Whether vignetting is applied (keyword VIGNAPP)."""
+        value = self.header.get("VIGNAPP", False)
+        return value.strip().upper() in ("T", "TRUE", "YES") if isinstance(value, str) else bool(value)
+
+    @property
+    def exposed(self) -> NDArray[np.bool_]:
+        """bool[ny, nx]: pixels that saw the sky."""
+        return np.nan_to_num(self.data) > 0
+
+    @classmethod
+    def made(
+        cls,
+        data: NDArray[Any],
+        header: Any,
+        *,
+        energy: tuple[float, float] | None = None,
+        vignetted: bool = False,
+        **fields: Any,
+    ) -> ExposureMap:
+        """Map with the keywords that say what it is: energy band (keV), vignetting, unit."""
+        header = header.copy()
+        header.set("BUNIT", "s", "seconds")
+        header.set("VIGNAPP", bool(vignetted), "vignetting applied")
+        if energy is not None:
+            header.set("E_MIN", float(energy[0]), "[keV] lower end of the band")
+            header.set("E_MAX", float(energy[1]), "[keV] upper end of the band")
+        return cls(data=data, header=header, **fields)
+
+    @staticmethod
+    def _combined(blocks: NDArray[Any]) -> NDArray[Any]:
+        """Exposure of blocks of pixels: their mean, since seconds are not shared out among pixels."""
+        return blocks.mean(axis=(1, 3))
