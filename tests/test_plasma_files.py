@@ -10,8 +10,10 @@ import gzip
 import hashlib
 import http.server
 import lzma
+import shutil
 import tarfile
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -82,7 +84,7 @@ def coco_hdus(kt=KT, *, ion=0):
 def write(folder, name="apec_v9.9.9", lines=None, coco=None):
     folder.mkdir(parents=True, exist_ok=True)
     for kind, hdus in (("line", lines or line_hdus()), ("coco", coco or coco_hdus())):
-        astropy_fits.HDUList(hdus).writeto(folder / f"{name}_{kind}.fits")
+        astropy_fits.HDUList(hdus).writeto(folder / f"{name}_{kind}.fits", overwrite=True)
     return folder
 
 
@@ -90,6 +92,14 @@ def spectrum(where, edges=(0.5, 1.0, 1.01, 2.0, 3.0, 4.0, 6.0, 8.0), kt=0.75, ir
     pars = np.zeros((1, 32))
     pars[0, 0], pars[0, 1], pars[0, 26] = kt, 1.0, iron
     return get_component("vvapec").function(np.array(edges), pars, Context(settings=Settings(atomdb=str(where))))[0]
+
+
+def bare_apec():
+    """vvapec as in `spectrum`, with the settings a user has who sets nothing."""
+    pars = np.zeros((1, 32))
+    pars[0, 0], pars[0, 1], pars[0, 26] = 0.75, 1.0, 1.0
+    edges = np.array((0.5, 1.0, 1.01, 2.0, 3.0, 4.0, 6.0, 8.0))
+    return get_component("vvapec").function(edges, pars, Context())[0]
 
 
 def test_spectrum_of_made_up_tables(tmp_path):
@@ -298,7 +308,8 @@ def test_fetching_an_archive(server, cache, tmp_path):
     (made / "README").write_text("not wanted")
     packed(folder, made)
     files = fetch_atomdb("9.9.9", url=f"{address}/atomdb_v{{version}}.tar.bz2", sha256=sha256(made))
-    assert sorted(p.name for p in (cache / "9.9.9").iterdir()) == ["apec_v9.9.9_coco.fits", "apec_v9.9.9_line.fits"]
+    held = sorted(p.name for p in (cache / "9.9.9").iterdir())
+    assert held == ["SHA256SUMS", "apec_v9.9.9_coco.fits", "apec_v9.9.9_line.fits"]
     assert files == find_atomdb("9.9.9")
     assert not list(cache.glob(".fetch*"))
     np.testing.assert_array_equal(spectrum("9.9.9"), spectrum(made))
@@ -314,6 +325,86 @@ def test_fetching_two_files_of_unknown_hash_warns(server, tmp_path):
         fetch_atomdb("9.9.9", url=address)
     assert sha256(folder)["line"] in str(caught[0].message)
     assert spectrum("9.9.9").sum() > 0
+
+
+def test_unknown_hashes_are_taken_down_and_kept(server, cache):
+    """Trust on first use: what was fetched once is refused when it has changed, until it is fetched again."""
+    address, folder = server
+    write(folder)
+    with pytest.warns(WolterWarning, match="files that differ will be refused"):
+        fetch_atomdb("9.9.9", url=address)
+    wanted = sha256(folder)
+    lines = (cache / "9.9.9" / "SHA256SUMS").read_text().splitlines()
+    assert lines == [f"{wanted[kind]}  apec_v9.9.9_{kind}.fits" for kind in ("line", "coco")]
+    first = spectrum("9.9.9")
+    write(cache / "9.9.9", lines=line_hdus(scale=2.0))
+    emissivity._open.cache_clear()
+    with pytest.raises(ModelError, match=rf"not what was fetched: SHA-256 .* instead of {wanted['line']}") as caught:
+        spectrum("9.9.9")
+    assert "Delete the folder" in str(caught.value)
+    shutil.rmtree(cache / "9.9.9")
+    with pytest.warns(WolterWarning):
+        fetch_atomdb("9.9.9", url=address)
+    np.testing.assert_array_equal(spectrum("9.9.9"), first)
+
+
+def test_files_of_the_default_version_must_be_the_published_ones(cache):
+    """Put there by hand, without sums beside them: the hashes known to Wolter hold."""
+    assert Settings().atomdb in atomdb.SHA256
+    write(cache / "3.0.9", "apec_v3.0.9")
+    with pytest.raises(ModelError, match=atomdb.SHA256["3.0.9"]["line"]):
+        spectrum("3.0.9")
+    own = write(cache.parent / "mine", "apec_v3.0.9")
+    assert spectrum(own).sum() > 0  # one's own folder is one's own business
+
+
+def test_default_version_by_its_known_addresses(server, cache, tmp_path, monkeypatch):
+    """One address after the other until the hashes are right; a bare apec then works."""
+    address, folder = server
+    made = write(tmp_path / "made", "apec_v3.0.9")
+    other = write(tmp_path / "other", "apec_v3.0.9", lines=line_hdus(scale=2.0))
+    packed(folder, made, "source.tar.gz")
+    packed(folder, other, "changed.tar.bz2")
+    hashes = {k: hashlib.sha256((made / f"apec_v3.0.9_{k}.fits").read_bytes()).hexdigest() for k in ("line", "coco")}
+    monkeypatch.setitem(atomdb.SHA256, "3.0.9", hashes)
+    monkeypatch.setitem(atomdb.MIRRORS, "3.0.9", (f"{address}/gone.tar.gz", f"{address}/changed.tar.bz2"))
+    monkeypatch.setattr(atomdb, "ARCHIVE_URL", f"{address}/elsewhere_{{version}}.tar.bz2")
+    with pytest.raises(ModelError, match=r"fetch_atomdb\('3\.0\.9'\)"):
+        bare_apec()
+    with pytest.raises(
+        ModelError, match=r"gone\.tar\.gz: .*404.*changed\.tar\.bz2: .*not the one expected.*3\.0\.9\.tar"
+    ):
+        fetch_atomdb("3.0.9")
+    assert list(cache.iterdir()) == []
+    monkeypatch.setattr(atomdb, "ARCHIVE_URL", f"{address}/source.tar.gz")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fetch_atomdb("3.0.9")
+    np.testing.assert_array_equal(bare_apec(), spectrum(made))
+
+
+def test_interrupted_transfer_leaves_nothing(cache, tmp_path):
+    """The server promises more than it sends."""
+    made = write(tmp_path / "made")
+    content = (made / "apec_v9.9.9_line.fits").read_bytes()
+
+    class Breaks(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2])
+
+        def log_message(self, format, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Breaks) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        with pytest.raises(ModelError, match="cannot be fetched") as caught:
+            fetch_atomdb("9.9.9", url=f"http://127.0.0.1:{running.server_port}")
+        running.shutdown()
+    assert "Check the connection" in str(caught.value)
+    assert list(cache.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,16 @@ def test_layout_is_that_of_xspec(name, shared, golden, stokes):
     assert lines_of(text, *commands) == lines_of(ours, *commands)
 
 
+def test_version_of_atomdb_is_written_where_it_matters(shared):
+    """XSPEC's own default is another version."""
+    folder = shared("ixpe", "mrk501_01004601")
+    spectrum = Spectrum.read(
+        folder / "det1_filt_src_I.pha", follow=False, rmf=folder / "ixpe_d1_20170101_alpha075_02.rmf"
+    )
+    assert "xset APECROOT 3.0.9\n" in xcm_text(Fit([spectrum], "phabs(powerlaw+apec)"))
+    assert "APECROOT" not in xcm_text(Fit([spectrum], "phabs*powerlaw"))
+
+
 def test_what_is_written_is_read(shared, golden, tmp_path):
     folder = shared("ixpe", "mrk501_01004601")
     for part in ("det1_filt_src_I.pha", "det2_filt_src_I.pha", "det1_filt_src.arf", "det2_filt_src.arf"):

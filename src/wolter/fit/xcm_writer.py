@@ -17,6 +17,7 @@ from wolter.fit.priors import Exponential, Flat, Gaussian, Jeffreys, Prior
 from wolter.fit.spectrum_record import original_row
 from wolter.fit.xcm_model import parameter_line, xspec_link
 from wolter.fits import atomic_path
+from wolter.models.grammar import leaves
 
 if TYPE_CHECKING:
     from wolter.fit.fit import Fit
@@ -131,7 +132,7 @@ def _settings(fit: Fit) -> list[str]:
     out = [f"abund {settings.abund}", f"xsect {settings.xsect}"]
     out.append("cosmo " + " ".join(f"{v:g}" for v in settings.cosmo))
     standard = type(settings)()
-    if settings.atomdb != standard.atomdb:
+    if settings.atomdb != standard.atomdb or _uses_atomdb(fit):  # XSPEC's default version is not ours
         out.append(f"xset APECROOT {settings.atomdb}")
     apec = settings.apec
     words = {
@@ -143,6 +144,10 @@ def _settings(fit: Fit) -> list[str]:
         "APECLOGINTERP": "yes" if apec.log_interpolation else None,
     }
     return out + [f"xset {k} {v}" for k, v in words.items() if v is not None]
+
+
+def _uses_atomdb(fit: Fit) -> bool:
+    return any("atomdb" in leaf.component.depends for leaf in leaves(fit.model.node))
 
 
 def _parameters(fit: Fit, digits: int) -> list[str]:

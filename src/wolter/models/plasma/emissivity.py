@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from wolter import fits
 from wolter.errors import FitsError, ModelError, OutputError
-from wolter.models.plasma.atomdb import AtomDBFiles, cache_folder, find_atomdb
+from wolter.models.plasma.atomdb import AtomDBFiles, cache_folder, find_atomdb, verify
 
 __all__ = ["ELEMENT_COUNT", "HC_KEV_ANGSTROM", "AtomDB", "Node", "open_atomdb"]
 
@@ -153,7 +153,7 @@ def _compact_path(files: AtomDBFiles) -> Path | None:
     """Place of the compact copy, named after the contents of the files; None if the cache cannot be used.
 
     Hashing a hundred megabytes takes longer than reading the copy, so the hash is noted under path, size and time of
-    modification.
+    modification. Files whose hash is known are compared with it when it is computed.
     """
     folder = cache_folder() / "compact"
     label = hashlib.sha256()
@@ -161,20 +161,31 @@ def _compact_path(files: AtomDBFiles) -> Path | None:
         stat = path.stat()
         label.update(f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
     note = folder / f"{label.hexdigest()[:24]}.sha256"
+    with suppress(OSError):
+        content = note.read_text(encoding="ascii").strip()
+        if content:
+            return folder / f"apec-{_FORMAT}-{content}.npz"
+    content = _content(files)
     try:
-        content = note.read_text(encoding="ascii").strip() if note.is_file() else ""
-        if not content:
-            digest = hashlib.sha256()
-            for path in (files.line, files.coco):
-                with path.open("rb") as stream:
-                    digest.update(hashlib.file_digest(stream, "sha256").digest())
-            content = digest.hexdigest()
-            folder.mkdir(parents=True, exist_ok=True)
-            with fits.atomic_path(note, overwrite=True) as temporary:
-                Path(temporary).write_text(content + "\n", encoding="ascii")
+        folder.mkdir(parents=True, exist_ok=True)
+        with fits.atomic_path(note, overwrite=True) as temporary:
+            Path(temporary).write_text(content + "\n", encoding="ascii")
     except (OSError, OutputError):
         return None
     return folder / f"apec-{_FORMAT}-{content}.npz"
+
+
+def _content(files: AtomDBFiles) -> str:
+    """Hash of both files together, after they have been verified."""
+    both = hashlib.sha256()
+    found = {}
+    for kind, path in (("line", files.line), ("coco", files.coco)):
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256")
+        both.update(digest.digest())
+        found[kind] = digest.hexdigest()
+    verify(files, found)
+    return both.hexdigest()
 
 
 def _write_compact(path: Path, arrays: Mapping[str, Array]) -> None:
