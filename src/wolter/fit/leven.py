@@ -46,6 +46,9 @@ class LevenResult:
         Statistic, log10 of lambda and parameters after each iteration.
     insensitive : set of int
         Parameters without influence on the statistic.
+    slopes : list of float
+        For each entry of `history` the norm of half the gradient where its iteration began, over the number of
+        parameters that were varied (XSPEC's column ``|beta|/N``).
     """
 
     point: Array
@@ -56,6 +59,7 @@ class LevenResult:
     interrupted: bool = False
     history: list[tuple[float, float, Array]] = field(default_factory=list)
     insensitive: set[int] = field(default_factory=set)
+    slopes: list[float] = field(default_factory=list)
 
 
 def _cut(point: Array, step: Array, lower: Array, upper: Array) -> Array:
@@ -100,7 +104,7 @@ def leven(
     point = np.clip(np.asarray(start, dtype=float), free.lower, free.upper)
     everyone = [k for k in range(free.size) if k not in held]
     out = LevenResult(point, float(likelihood.statistic(point[None])[0]), np.zeros((free.size, free.size)))
-    likelihood.history = out.history
+    likelihood.history, likelihood.slopes = out.history, out.slopes
     previous = out.statistic
     damping = 1e-3
     pegged: set[int] = set()
@@ -129,6 +133,7 @@ def leven(
                     here = out.point
                     pegged.update(k for k in active if here[k] <= free.lower[k] or here[k] >= free.upper[k])
                 out.history.append((out.statistic, float(np.log10(damping)), out.point.copy()))
+                out.slopes.append(float(np.linalg.norm(beta[active])) / len(active))
                 if on_iteration is not None:
                     on_iteration(out.statistic, out.point)
                 change = previous - out.statistic

@@ -123,6 +123,7 @@ class Likelihood:
         self.n_calls = 0
         # statistic, logarithm of lambda and parameters after each iteration of the last "leven", for printed reports
         self.history: list[tuple[float, float, Array]] = []
+        self.slopes: list[float] = []
         self._bins = [entry.bins for entry in self.dataset.spectra]
         self._starts = np.array([b.start for b in self._bins], dtype=np.intp)
         self.pieces = [p for g in models.grids for t in g.own_terms for p in self._split(g, t)]

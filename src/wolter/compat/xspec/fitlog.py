@@ -12,67 +12,85 @@ from wolter.compat.xspec.session import SESSION
 __all__ = ["after_error", "after_fit", "after_steppar"]
 
 
-def after_fit(engine: Any, history: list[Any]) -> None:
-    """Course of the fit, covariance, model, statistic."""
+def after_fit(engine: Any, method: str = "leven") -> None:
+    """Course of the fit, principal axes, covariance, model, statistic."""
     out = SESSION.out
     if not out.heard():
         return
-    _course(engine, history)
+    if method == "leven":
+        _course(engine)
     if SESSION.covariance is not None:
-        _matrices(engine)
+        _matrices(engine, method)
     show.models(SESSION.active)
     show.fit_lines()
 
 
-def _course(engine: Any, history: list[Any]) -> None:
-    out = SESSION.out
-    free = engine.table.free
+def _free_names(engine: Any) -> list[str]:
+    return [f"{_label(p)}:{engine.table.parameters[p].name}" for p in engine.table.free.positions.tolist()]
+
+
+def _label(position: int) -> str:
+    """Number of a parameter, behind the name of its model if that has one."""
     entry = SESSION.entry
-    prefix = f"{entry.name}:" if entry is not None and entry.name else ""
-    names = [f"{prefix}{p + 1}:{engine.table.parameters[p].name}" for p in free.positions.tolist()]
+    return f"{entry.name}:{position + 1}" if entry is not None and entry.name else str(position + 1)
+
+
+def _course(engine: Any) -> None:
+    out, likelihood = SESSION.out, engine.likelihood
     title = show.statistic_name(engine.dataset.spectra[0].statistic)
     out(" " * 35 + "Parameters")
-    out(f"{title:<13}|beta|/N    Lvl" + "".join(f"{n:>14}" for n in names))
-    for statistic, level, point in history:  # the engine does not keep XSPEC's |beta|
+    out(f"{title:<13}|beta|/N    Lvl" + "".join(f"{n:>14}" for n in _free_names(engine)))
+    for (statistic, damping, point), slope in zip(likelihood.history, likelihood.slopes, strict=True):
         row = "".join(f"{v:#14.6g}" for v in point)
-        out(f"{statistic:<13.6g}{'':<12}{level + 1:3.0f}{row}")
-    if not history:
-        out(f"{engine.statistic:<13.6g}{'':<18} " + "".join(f"{v:14.6g}" for v in free.start))
+        out(f"{statistic:<13.6g}{slope:<12.6g}{int(damping + 0.5):3d}{row}")
 
 
-def _matrices(engine: Any) -> None:
+def _matrices(engine: Any, method: str) -> None:
+    from wolter.fit.axes import principal_axes
+
     out, matrix = SESSION.out, np.asarray(SESSION.covariance)
-    numbers = (engine.table.free.positions + 1).tolist()
-    values, vectors = np.linalg.eigh(matrix)
-    width = 10 * len(numbers) + 10
+    labels = [_label(p) for p in engine.table.free.positions.tolist()]
+    known = np.flatnonzero(np.diag(matrix) > 0)  # parameters that stayed at a limit have no variance
+    matrix = matrix[np.ix_(known, known)]
+    labels = [labels[k] for k in known]
+    if method == "migrad":
+        variances, axes = principal_axes(matrix)
+        variances = 1.0 / variances
+    else:
+        variances, axes = principal_axes(np.linalg.pinv(matrix, hermitian=True))
+    width = 10 + min(10 * len(labels), 80)
     out("=" * width + "\n Variances and Principal Axes")
-    out(" " * 11 + "".join(f"{n:8d}  " for n in numbers))
-    for value, vector in sorted(zip(values, vectors.T, strict=True), key=lambda pair: pair[0]):
-        out(f" {value:.4E}| " + "".join(f"{v:8.4f}  " for v in vector))
+    out(" " * 9 + "".join(f"{n:>9}" for n in labels) + "  ")
+    for value, vector in zip(variances, axes.T, strict=True):
+        out(f" {value:<10.4E}| " + "".join(f"{v:7.4f}  " for v in vector))
     out("-" * width + "\n")
-    wide = 12 * len(numbers)
+    wide = min(12 * len(labels), 80)
     out("=" * wide + "\n  Covariance Matrix")
-    out("".join(f"{n:9d}   " for n in range(1, len(numbers) + 1)))
+    out("".join(f"{n:9d}   " for n in range(1, len(labels) + 1)))
     for row in matrix:
         out("".join(f"{v:12.3e}" for v in row))
     out("-" * wide + "\n")
 
 
-def after_error(results: list[Any], delta: float) -> None:
-    """Intervals."""
+def after_error(results: list[Any], delta: float, new_minimum: bool = False) -> None:
+    """Intervals; what cannot be searched is said first, as in XSPEC."""
     out = SESSION.out
-    entry = SESSION.entry
-    prefix = f"{entry.name}:" if entry is not None and entry.name else ""
-    out(f" Parameter   Confidence Range ({delta:g})")
     for r in results:
-        lower, upper = (v if np.isfinite(v) else 0.0 for v in (r.lower, r.upper))
-        for letter, limit in ((r.codes[3], lower), (r.codes[4], upper)):
-            if letter == "T":
-                out(f"\n***Warning: Parameter pegged at hard limit: {limit:g}")
         if r.codes[5] == "T":
-            which = f"*** Parameter {prefix}{r.index} is not a variable model parameter"
+            which = f"*** Parameter {_label(r.index - 1)} is not a variable model parameter"
             out(f"{which} and no confidence range will be calculated.")
+    out(f" Parameter   Confidence Range ({delta:g})")
+    if new_minimum:
+        out("***Warning: New best fit found, fit parameters will be set to new values.")
+    for r in results:
+        if r.codes[5] == "T":
             continue
+        lower, upper = (v if np.isfinite(v) else 0.0 for v in (r.lower, r.upper))
+        for place, pegged in ((3, lower), (4, upper)):
+            if r.codes[place] == "T":
+                out(f"\n***Warning: Parameter pegged at hard limit: {pegged:g}")
+        # XSPEC says zero for a bound that is a limit, and the difference to it
+        lower, upper = (0.0 if r.codes[c] == "T" else v for c, v in ((3, lower), (4, upper)))
         out(f"{r.index:6d} {lower:12.6g} {upper:12.6g}    ({lower - r.value:.6g},{upper - r.value:.6g})")
 
 

@@ -214,7 +214,7 @@ class FitManager:
                 renorm=options.renorm != "none",
             )
         self._adopt(engine)
-        fitlog.after_fit(engine, list(engine.likelihood.history))
+        fitlog.after_fit(engine, options.method)
 
     def _adopt(self, engine: Any) -> None:
         entry = SESSION.entry
