@@ -15,7 +15,7 @@ from wolter.expr import Expression
 from wolter.gti import GTI
 from wolter.sky import PixelRegion, RegionSet
 
-__all__ = ["ROW", "ColumnRanges", "RegionCut", "Selection", "TimeTest", "grouped_ranges", "scan"]
+__all__ = ["ROW", "ColumnRanges", "RegionCut", "RowMask", "RowTest", "Selection", "TimeTest", "grouped_ranges", "scan"]
 
 ROW = "#row"  # pseudo-column: row number in the file, from 0
 _YIELD_ROWS = 1 << 16  # survivors are handed on in parts of at least this many rows
@@ -65,7 +65,7 @@ class Selection:
     regions: tuple[RegionCut, ...] = ()
     ranges: tuple[ColumnRanges, ...] = ()
     lists: tuple[tuple[str, tuple[int, ...]], ...] = ()
-    expressions: tuple[RowTest, ...] = ()
+    expressions: tuple[RowTest | RowMask, ...] = ()
     gti: GTI | None = None
 
     def with_gti(self, gti: GTI) -> Selection:
@@ -151,6 +151,33 @@ class RowTest:
         values = {name: get(name) for name in self.columns}
         return self.expression.select(values, keywords=self.keywords, functions=self.functions, nrows=number)
 
+    def __str__(self) -> str:
+        return self.expression.text
+
+
+@dataclass(frozen=True, eq=False)
+class RowMask:
+    """Rows of the file chosen beforehand, by a condition that compares rows.
+
+    Attributes
+    ----------
+    mask : bool[rows of the file]
+    text : str
+        The condition.
+    """
+
+    mask: NDArray[np.bool_]
+    text: str
+
+    columns = (ROW,)
+
+    def __call__(self, get: Callable[[str], NDArray[Any]], number: int) -> NDArray[np.bool_]:
+        """Mask of the events at hand."""
+        return self.mask[get(ROW)]
+
+    def __str__(self) -> str:
+        return self.text
+
 
 class _Rows:
     """The rows of one block that have survived so far."""
@@ -177,7 +204,7 @@ class _Rows:
     def get_nullable(self, name: str) -> NDArray[Any]:
         """Values with NaN where the file says undefined (TNULL)."""
         values = self.get(name)
-        null = self._columns[name].null
+        null = None if name == ROW else self._columns[name].null
         if null is None or values.dtype.kind not in "iu":
             return values
         undefined = values == null

@@ -16,6 +16,7 @@ from wolter.data._event_filter import row_test
 from wolter.data._event_scan import ROW, ColumnRanges, Part, RegionCut, Selection, TimeTest, grouped_ranges, scan
 from wolter.data._event_source import EventSource, TimeReference
 from wolter.errors import DataError, FitsError, GTIError, RegionError
+from wolter.expr import Dialect
 from wolter.gti import GTI
 from wolter.mission import EnergyScale, Mission
 from wolter.sky import RegionSet, TanWCS, as_region
@@ -289,6 +290,7 @@ class EventList:
         time: Any = None,
         gti: GTI | str | PathLike[str] | None = None,
         expression: str | None = None,
+        dialect: Dialect = "cfitsio",
         grade: int | str | Iterable[int] | None = None,
         response: Any = None,
     ) -> EventList:
@@ -307,7 +309,9 @@ class EventList:
         gti : GTI or path, optional
             Further good time intervals.
         expression : str, optional
-            Row expression in cfitsio's syntax, e.g. ``"PI >= 50 && STATUS == b0000000000000000"``.
+            Row expression, e.g. ``"PI >= 50 && STATUS == b0000000000000000"``.
+        dialect : {"cfitsio", "sas"}
+            Syntax of `expression`; in SAS's, ``#NAME`` is a flag that the header defines.
         grade : int, str or iterable of int, optional
             Grades, e.g. ``"0:12"`` or ``[0, 1, 2]``.
         response : RMF, optional
@@ -334,7 +338,9 @@ class EventList:
         if grade is not None:
             chosen = replace(chosen, lists=(*chosen.lists, (self._grade_column(), _grades(grade))))
         if expression is not None:
-            chosen = replace(chosen, expressions=(*chosen.expressions, row_test(self, self._source, expression)))
+            chosen = replace(
+                chosen, expressions=(*chosen.expressions, row_test(self, self._source, expression, dialect))
+            )
         if time is not None:
             chosen = chosen.with_gti(self._time_cut(time))
         if gti is not None:
