@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wolter import fits
+from wolter.data.event_files import chosen_event_files, latest_event_files
 from wolter.errors import FitsError, MissionError, ResponseError, suggest
 from wolter.mission import FileRole, Mission, mission_of
 
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Observation"]
 
-_ENDINGS = (".fits", ".fit", ".evt", ".pha", ".pi", ".img", ".lc", ".arf", ".rmf", ".mrf", ".hk", ".cat", ".ds")
+_ENDINGS = (
+    *(".fits", ".fit", ".ftz", ".evt", ".pha", ".pi", ".img", ".lc", ".flc", ".arf", ".rmf", ".rsp", ".mrf", ".hk"),
+    *(".cat", ".ds", ".att", ".orb", ".attorb", ".mkf", ".ehk", ".gti", ".exp", ".expo", ".bimg", ".fpix"),
+)
 _PACKED = ("", ".gz", ".xz")
 
 
@@ -37,6 +42,8 @@ class Observation:
         file may be followed by an extension and a row filter: ``evt.fits[EVENTS][PI >= 50]``.
     mission : Mission, optional
         Overrules the mission found in the headers.
+    mode : str, optional
+        Mode of the event lists to analyse; by default the highest-ranking of each detector. See `modes`.
 
     Attributes
     ----------
@@ -57,8 +64,14 @@ class Observation:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], *, mission: Mission | None = None
+        self,
+        path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        *,
+        mission: Mission | None = None,
+        mode: str | None = None,
     ) -> None:
+        self.mode = mode
+        self._given_mission = mission
         given = [path] if isinstance(path, (str, os.PathLike)) else list(path)
         names = [fits.parse_name(p) for p in given]
         self._names = {name.path: os.fspath(p) for name, p in zip(names, given, strict=True)}
@@ -88,7 +101,8 @@ class Observation:
                 file=self.path,
                 cure="Name the observation's folder, the one that holds its event files.",
             )
-        self.obsid = self._obsid([h for file, h in headers.items() if any(r.path == file for r in self.files)])
+        self._headers = {file.path: headers[file.path] for file in self.files}
+        self.obsid = self._obsid(list(self._headers.values()))
 
     def __repr__(self) -> str:
         kinds: dict[str, int] = {}
@@ -108,8 +122,22 @@ class Observation:
         return ids.pop() if ids else (self.path if self.path.is_dir() else self.path.parent).resolve().name
 
     @cached_property
+    def event_files(self) -> Mapping[str, FileRole]:
+        """The event files that `events` reads: the screened ones of each detector's usual mode.
+
+        A detector with several files of equal standing (exposures, halves of the field) has one entry each, named
+        ``detector:mode``.
+
+        Raises
+        ------
+        MissionError
+            If there is none, or two of equal standing for one detector and mode.
+        """
+        return chosen_event_files(self.files, self.mission.detectors, mode=self.mode, folder=self.path)
+
+    @cached_property
     def events(self) -> Mapping[str, EventList]:
-        """Event lists of the highest level, by detector in the mission's order.
+        """Event lists of the highest level, by detector in the mission's order; see `event_files`.
 
         Raises
         ------
@@ -118,25 +146,45 @@ class Observation:
         """
         from wolter.data import EventList
 
-        best: dict[str, FileRole] = {}
-        for file in self.files:
-            if not file.role.startswith("events"):
-                continue
-            name = file.detector or "events"
-            rival = best.get(name)
-            if rival is None or _rank(file) > _rank(rival):
-                best[name] = file
-            elif _rank(file) == _rank(rival):
-                raise MissionError(
-                    f"two event files of {name} have equal level and version: {rival.path.name}, {file.path.name}",
-                    file=self.path,
-                    cure="Move one of them away.",
-                )
-        if not best:
-            raise MissionError("the observation holds no event file", file=self.path)
-        order = {d: i for i, d in enumerate(self.mission.detectors)}
-        names = {d: self._names.get(file.path, file.path) for d, file in best.items()}
-        return {d: EventList.read(names[d]) for d in sorted(best, key=lambda d: (order.get(d, len(order)), d))}
+        return {
+            name: EventList.read(self._names.get(file.path, file.path), mission=self._given_mission)
+            for name, file in self.event_files.items()
+        }
+
+    @property
+    def modes(self) -> dict[str, tuple[str, ...]]:
+        """Modes of each detector's event files, the one that `events` takes first."""
+        found: dict[str, list[FileRole]] = {}
+        for file in latest_event_files(self.files, folder=self.path):
+            found.setdefault(file.detector or "events", []).append(file)
+        return {
+            name: tuple(f.mode or "" for f in sorted(files, key=lambda f: (f.level or "", f.rank), reverse=True))
+            for name, files in found.items()
+        }
+
+    def in_mode(self, mode: str) -> Observation:
+        """The same observation with the event lists of another mode.
+
+        Parameters
+        ----------
+        mode : str
+            One of `modes`, in any case.
+
+        Raises
+        ------
+        MissionError
+            If no event file has this mode.
+        """
+        other = copy(self)
+        for name in ("events", "event_files"):
+            other.__dict__.pop(name, None)
+        other.mode = mode
+        _ = other.event_files
+        return other
+
+    def headers(self, path: Path) -> list[fits.Header]:
+        """Headers of the first HDUs of one of the files (all up to the events)."""
+        return self._headers[path]
 
     def product_stem(self, detector: str) -> str:
         """Start of the names of a detector's products, ``<mission>_det<n>``, as the mission's tutorial has it."""
@@ -207,13 +255,15 @@ class Observation:
         spectra: list[Spectrum] = []
         groups: list[int] = []
         cache: dict[Any, Any] = {}  # responses read once for all spectra that use them
+        stems: list[str] = []
         for number, (detector, pairs) in enumerate(zip(chosen, made, strict=True), start=1):
             files = self._responses(detector, pairs[0][0], stokes, responses)
             for spectrum, back in pairs:
                 spectra.append(_attach(spectrum, back, files, folder, cache))
                 groups.append(number)
+                stems.append(self.product_stem(detector))
         result = SpectrumSet(spectra, groups=groups)
-        return result if folder is None else _write_spectra(self, result, folder, overwrite=overwrite)
+        return result if folder is None else _write_spectra(self, result, stems, folder, overwrite=overwrite)
 
     def _responses(self, detector: str, spectrum: Spectrum, stokes: str | None, responses: Any) -> dict[str, Any]:
         """Response files of one detector: given ones, or found in a folder."""
@@ -334,10 +384,6 @@ def _first_headers(path: Path, number: int = 3) -> list[fits.Header]:
         return headers
 
 
-def _rank(file: FileRole) -> tuple[str, int]:
-    return file.level or "", file.version or 0
-
-
 def _make_spectra(job: tuple[Any, ...]) -> list[tuple[Spectrum, Spectrum | None]]:
     """Source and background spectra of one detector: one pair, or three for I, Q, U."""
     from wolter.makers import extract_spectrum, extract_stokes
@@ -397,14 +443,15 @@ def _known_hashes(provenance: fits.Provenance | None, hashes: Mapping[str, Any])
     return replace(provenance, inputs=[hashes.get(str(i), i) for i in provenance.inputs])
 
 
-def _write_spectra(observation: Observation, spectra: SpectrumSet, folder: Path, *, overwrite: bool) -> SpectrumSet:
+def _write_spectra(
+    observation: Observation, spectra: SpectrumSet, stems: Sequence[str], folder: Path, *, overwrite: bool
+) -> SpectrumSet:
     """Write source and background spectra (``<mission>_det<n>_src_I.pha``); all of them, or none on an error."""
     from wolter.data import SpectrumSet
 
     plan: list[tuple[Spectrum, Path, Path | None]] = []
-    for spectrum in spectra:
+    for spectrum, stem in zip(spectra, stems, strict=True):
         letter = "" if spectrum.stokes is None else "_" + "IQU"[spectrum.stokes]
-        stem = observation.product_stem(spectrum.detnam.strip())
         back = None if spectrum.background is None else folder / f"{stem}_bck{letter}.pha"
         plan.append((spectrum, folder / f"{stem}_src{letter}.pha", back))
     inputs = [events.path for events in observation.events.values()]

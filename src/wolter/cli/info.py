@@ -27,21 +27,84 @@ def _observation(path: str) -> tuple[dict[str, Any], list[str]]:
     from wolter.observation import Observation
 
     observation = Observation(path)
-    files = [
-        {"path": str(f.path), "role": f.role, "detector": f.detector, "level": f.level, "version": f.version}
-        for f in observation.files
-    ]
+    used = {f.path: name for name, f in _used(observation).items()}
+    files = [_about(observation, f) | {"used_as": used.get(f.path)} for f in observation.files]
+    mission = observation.mission
     result = {
         "path": path,
-        "mission": observation.mission.name,
+        "mission": mission.name,
         "obsid": observation.obsid,
+        "detectors": sorted({f["detector"] for f in files if f["detector"]}),
         "files": files,
-        "notes": list(observation.mission.notes),
+        "notes": list(mission.notes),
     }
-    lines = [f"Observation {observation.obsid} of {observation.mission.title}"]
-    lines += [f"  {f['role']:<14} {f['detector'] or '':<6} {f['path']}" for f in files]
-    lines += [f"note: {n}" for n in observation.mission.notes]
+    lines = [f"Observation {observation.obsid} of {mission.title}"]
+    lines += _table(files, Path(path))
+    if used:
+        taken = ", ".join(f"{name} = {file.name}" for file, name in used.items())
+        lines.append(f"* event lists that products are made from: {taken}")
+    lines += [f"note: {n}" for n in mission.notes]
     return result, lines
+
+
+def _used(observation: Any) -> dict[str, Any]:
+    """Event files that products are made from; none for folders without events."""
+    if not any(f.role.startswith("events") for f in observation.files):
+        return {}
+    return dict(observation.event_files)
+
+
+def _about(observation: Any, file: Any) -> dict[str, Any]:
+    """What the headers of one file say."""
+    headers = observation.headers(file.path)
+    table = next((h for h in headers if str(h.get("EXTNAME", "")).strip().upper() == "EVENTS"), None)
+    order = ([] if table is None else [table]) + list(headers)
+    exposure = next((h[k] for h in order for k in ("EXPOSURE", "LIVETIME", "ONTIME") if k in h), None)
+    chosen = next((str(h["FILTER"]).strip() for h in order if str(h.get("FILTER", "")).strip() not in ("", "NONE")), "")
+    return {
+        "path": str(file.path),
+        "role": file.role,
+        "detector": file.detector,
+        "level": file.level,
+        "version": file.version,
+        "mode": file.mode,
+        "filter": file.filter or chosen or None,
+        "exposure": float(exposure) if isinstance(exposure, (int, float)) else None,
+        "events": None if table is None else int(table["NAXIS2"]),
+        "bytes": file.path.stat().st_size,
+    }
+
+
+def _table(files: list[dict[str, Any]], folder: Path) -> list[str]:
+    """The files as lines of a table, events first; a star marks those that products are made from."""
+    heads = ("role", "detector", "mode", "filter", "exposure/s", "events", "size", "file")
+    right = (False, False, False, False, True, True, True, False)
+    rows: list[tuple[str, ...]] = [heads]
+    for f in sorted(files, key=lambda f: (not f["role"].startswith("events"), f["role"], f["detector"] or "")):
+        path = Path(f["path"])
+        rows.append(
+            (
+                f["role"] + ("*" if f["used_as"] else ""),
+                f["detector"] or "",
+                f["mode"] or "",
+                f["filter"] or "",
+                "" if f["exposure"] is None else f"{f['exposure']:.1f}",
+                "" if f["events"] is None else str(f["events"]),
+                _size(f["bytes"]),
+                str(path.relative_to(folder) if path.is_relative_to(folder) else path),
+            )
+        )
+    kept = [i for i in range(len(heads)) if any(row[i] for row in rows[1:])]
+    width = [max(len(row[i]) for row in rows) for i in range(len(heads))]
+    return [
+        "  " + "  ".join(row[i].rjust(width[i]) if right[i] else row[i].ljust(width[i]) for i in kept).rstrip()
+        for row in rows
+    ]
+
+
+def _size(number: int) -> str:
+    """A number of bytes in kB or MB."""
+    return f"{number / 1e6:.1f} MB" if number >= 1e6 else f"{number / 1e3:.0f} kB"
 
 
 def _file(path: str, show_header: bool) -> tuple[dict[str, Any], list[str]]:

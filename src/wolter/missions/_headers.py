@@ -59,7 +59,9 @@ def ogip_role(path: Path, headers: Sequence[HeaderLike], detector: str | None) -
         if name in ("SRCREG", "REGION") or kind == "REGION":
             return FileRole(path, "region", detector)
     if headers and int(headers[0].get("NAXIS", 0) or 0) == 2:
-        exposure = text(headers[0], "HDUCLAS2") in ("EXPOSURE", "EXPMAP")
+        kind = text(headers[0], "HDUCLAS2")
+        named = any(part in path.name.lower() for part in ("_ex.", ".exp"))  # some archives' maps do not say
+        exposure = kind in ("EXPOSURE", "EXPMAP") or (not kind and named)
         return FileRole(path, "exposure map" if exposure else "image", detector)
     for header in tables:
         if text(header, "HDUCLAS1") == "GTI" or text(header, "EXTNAME") in ("GTI", "STDGTI"):

@@ -31,7 +31,7 @@ def classify(path: Path, headers: Sequence[HeaderLike]) -> FileRole | None:
     instrument = first_text(headers, "INSTRUME")
     detector = _CAMERAS.get(instrument)
     names = [text(header, "EXTNAME") for header in headers]
-    chosen = first_text(headers, "FILTER") or None
+    chosen = next((str(h.get("FILTER")).strip() for h in headers if text(h, "FILTER")), None)
     for name in names:
         if name == "EVENTS":
             if detector is None:
