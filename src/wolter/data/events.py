@@ -405,6 +405,13 @@ class EventList:
                 )
         return self._area
 
+    def channels_inside(self, energy: Any, response: Any = None) -> tuple[int, int]:
+        """First and last energy channel that lie wholly inside an energy range; errors as for `select`."""
+        found = self._energy_channels(energy, response)
+        if found is None:
+            raise DataError("no energy range is given", cure="Write for example (0.5*u.keV, 2*u.keV).")
+        return found
+
     def _energy_channels(self, energy: Any, response: Any) -> tuple[int, int] | None:
         if energy is None:
             return None

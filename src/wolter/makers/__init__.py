@@ -11,7 +11,7 @@ from wolter._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from wolter.makers.event_file import extract_events
-    from wolter.makers.image import sky_image
+    from wolter.makers.image import make_image, make_images, sky_image
     from wolter.makers.lightcurve import light_curve
     from wolter.makers.polarisation import PolarisationCube, polarisation_cube
     from wolter.makers.spectrum import extract_spectrum
@@ -26,6 +26,8 @@ _EXPORTS = {
     "extract_spectrum": "spectrum",
     "extract_stokes": "stokes",
     "light_curve": "lightcurve",
+    "make_image": "image",
+    "make_images": "image",
     "polarisation_cube": "polarisation",
     "sky_image": "image",
     "stokes_rates": "stokes",
@@ -40,6 +42,8 @@ __all__ = [
     "extract_spectrum",
     "extract_stokes",
     "light_curve",
+    "make_image",
+    "make_images",
     "polarisation_cube",
     "sky_image",
     "stokes_rates",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,32 +17,85 @@ from wolter.errors import DataError
 from wolter.makers.headers import add_region_subspace, product_header, product_provenance, selection_history
 from wolter.makers.passes import run_pass
 from wolter.makers.spectrum import no_counts
+from wolter.units import to_range_kev
 
-__all__ = ["ImageAccumulator", "ImageGrid", "image_header", "sky_image"]
+if TYPE_CHECKING:
+    from wolter.sky import TanWCS
+
+__all__ = [
+    "ImageAccumulator",
+    "ImageGrid",
+    "frame_columns",
+    "image_header",
+    "make_image",
+    "make_images",
+    "plane_bounds",
+    "sky_image",
+]
 
 _SCATTER_PIXELS = 1 << 20  # images larger than this are filled pixel by pixel instead of by whole histograms
 
 
 class ImageAccumulator:
-    """Counts per pixel from the chunks of one pass."""
+    """Counts per pixel from the chunks of one pass.
 
-    def __init__(self, x: str, y: str, grid: ImageGrid) -> None:
+    Parameters
+    ----------
+    x, y : str
+        Coordinate columns.
+    grid : ImageGrid
+        Pixels to fill.
+    null : tuple, optional
+        Values of the columns that mean "undefined" (TNULL).
+    band : tuple, optional
+        Column and its first and last value: events outside are left out.
+    columns : TanWCS, optional
+        Coordinates of the columns on the sky, if the pixels of the grid are not bins of the columns: then every event
+        goes to the pixel that holds its direction.
+    """
+
+    def __init__(
+        self,
+        x: str,
+        y: str,
+        grid: ImageGrid,
+        *,
+        null: tuple[Any, Any] = (None, None),
+        band: tuple[str, float, float] | None = None,
+        columns: TanWCS | None = None,
+    ) -> None:
         self._x, self._y, self.grid = x, y, grid
+        self._null, self._band, self._wcs = null, band, columns
         self._flat = np.zeros(grid.shape[0] * grid.shape[1], dtype=np.int64)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns needed of each selected event."""
-        return (self._x, self._y)
+        return (self._x, self._y) if self._band is None else (self._x, self._y, self._band[0])
 
     def add(self, part: Mapping[str, NDArray[Any]]) -> None:
         """Add the selected events of one chunk."""
-        index = self.grid.index(part[self._x], part[self._y])
+        x, y = part[self._x], part[self._y]
+        if self._band is not None:
+            name, lo, hi = self._band
+            inside = (part[name] >= lo) & (part[name] <= hi)
+            x, y = x[inside], y[inside]
+        index = self._pixels(x, y)
+        for values, null in zip((x, y), self._null, strict=True):
+            if null is not None:
+                index[values == null] = -1
         index = index[index >= 0]
-        if len(self._flat) > _SCATTER_PIXELS:
+        if len(self._flat) > max(_SCATTER_PIXELS, 4 * len(index)):
             np.add.at(self._flat, index, 1)
         else:
             self._flat += np.bincount(index, minlength=len(self._flat))
+
+    def _pixels(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.int64]:
+        if self._wcs is None:
+            return self.grid.index(x, y)
+        sky = self.grid.sky
+        u, v = sky.sky_to_pixel(*self._wcs.pixel_to_sky(x, y), frame=self._wcs.frame)
+        return replace(self.grid, first=(1, 1), binning=1).index(u, v)
 
     @property
     def image(self) -> NDArray[np.int64]:
@@ -97,21 +151,237 @@ def image_header(events: EventList, x: str, y: str, grid: ImageGrid, header: fit
 
 
 def plane_bounds(events: EventList, x: str, y: str) -> tuple[int, int, int, int]:
-    """Bounds of a coordinate plane, from TLMIN and TLMAX or else from the selected events themselves."""
+    """Bounds of a coordinate plane: TLMIN and TLMAX, the mission's description, or else the selected events' own."""
     bounds = events.bounds_of(x, y)
     if bounds is not None:
         return bounds
+    for frame in events.mission.frames.values():
+        if (frame.x.upper(), frame.y.upper()) == (x.upper(), y.upper()) and frame.first and frame.last:
+            return int(frame.first[0]), int(frame.last[0]), int(frame.first[1]), int(frame.last[1])
     lo, hi = np.full(2, np.inf), np.full(2, -np.inf)
     for part in events.chunks((x, y)):
         for axis, name in enumerate((x, y)):
             values = part[name].astype(float)
-            values = values[np.isfinite(values)]
+            null = events.columns[name].null
+            values = values[np.isfinite(values) & (values != null if null is not None else True)]
             if len(values):
                 lo[axis], hi[axis] = min(lo[axis], values.min()), max(hi[axis], values.max())
     if not np.isfinite(lo).all():
         raise no_counts(events)
     x0, y0, x1, y1 = (int(nearest_pixel(np.array([v]))[0]) for v in (*lo, *hi))
     return x0, x1, y0, y1
+
+
+def frame_columns(events: EventList, frame: str) -> tuple[str, str]:
+    """Columns of a coordinate system of an event list: "sky", "det", "raw"... or two names, ``"DETX,DETY"``.
+
+    Raises
+    ------
+    DataError
+        If the mission has no such system, or the columns are missing.
+    """
+    key = frame.strip().lower()
+    if "," in key:
+        x, y = (name.strip() for name in frame.split(","))
+    elif key in events.mission.frames:
+        x, y = events.mission.frames[key].x, events.mission.frames[key].y
+    elif key == "sky":
+        return events.xy_columns
+    elif key in ("det", "raw"):
+        x, y = f"{key.upper()}X", f"{key.upper()}Y"
+    else:
+        known = ", ".join(dict.fromkeys([*events.mission.frames, "sky", "det", "raw"]))
+        raise DataError(
+            f"there is no coordinate system {frame!r}",
+            file=events.path,
+            cure=f"Known are {known}; or name two columns: 'RAWX,RAWY'.",
+        )
+    missing = [name for name in (x, y) if name not in events.columns]
+    if missing:
+        raise DataError(
+            f"there is no column {' and '.join(missing)} for an image in {frame} coordinates",
+            file=events.path,
+            hdu=events.hdu_name,
+            cure=f"The event list has {', '.join(events.columns)}.",
+        )
+    return events.columns[x].name, events.columns[y].name
+
+
+def _bins_of_columns(events: EventList, x: str, y: str, grid: ImageGrid) -> bool:
+    """Whether the pixels of a grid are bins of these columns (to a hundredth of a pixel)."""
+    if grid.wcs is None or not grid.wcs.celestial:
+        return True
+    columns = events.wcs_of(x, y)
+    if not columns.celestial:
+        return False
+    u = np.array([1.0, grid.nx, 1.0, grid.nx])
+    v = np.array([1.0, 1.0, grid.ny, grid.ny])
+    p, q = columns.sky_to_pixel(*grid.wcs.pixel_to_sky(u, v), frame=grid.wcs.frame)
+    a, b = grid.pixel_to_column(u, v)
+    return bool(np.all(np.hypot((p - a) / grid.steps[0], (q - b) / grid.steps[1]) < 0.01))
+
+
+def _grid_header(events: EventList, x: str, y: str, grid: ImageGrid, bins: bool) -> fits.Header:
+    header = product_header(events)
+    if bins:
+        return image_header(events, x, y, grid, header)
+    for key, value in grid.sky.header_cards().items():
+        header.set(key, value)
+    return header
+
+
+def make_image(
+    events: EventList,
+    *,
+    frame: str = "sky",
+    columns: tuple[str, str] | None = None,
+    binning: float | tuple[float, float] = 1,
+    energy: Any = None,
+    region: Any = None,
+    grid: Any = None,
+    bounds: tuple[int, int, int, int] | None = None,
+    allow_empty: bool = False,
+    **selection: Any,
+) -> Image:
+    """Image of events in any coordinate system, band and binning.
+
+    Parameters
+    ----------
+    events : EventList
+        Selected events.
+    frame : str
+        Coordinate system: "sky", "det", "raw", another one of the mission's, or two columns ``"RAWX,RAWY"``.
+    columns : tuple of str, optional
+        Two coordinate columns, instead of `frame`.
+    binning : float or pair of float
+        Column pixels per image pixel, for both axes or for x and y.
+    energy : tuple of Quantity, optional
+        Energy band.
+    region : RegionSet, str or path, optional
+        Only events inside.
+    grid : ImageGrid, Image or Header, optional
+        Pixels to fill, e.g. those of another image. If they are not bins of the columns (another pointing, another
+        telescope), every event goes to the pixel that holds its direction.
+    bounds : tuple of int, optional
+        (xmin, xmax, ymin, ymax) of the image in column pixels; by default the whole plane.
+    allow_empty : bool
+        Whether an image without any count is acceptable.
+    **selection
+        Further selections, as for `EventList.select`.
+
+    Returns
+    -------
+    Image
+        Counts, with the coordinates of the sky and of the columns; pixel values are int32.
+
+    Raises
+    ------
+    DataError
+        If no event is left, the binning leaves no pixel, columns are missing, or `grid` is on the sky and the columns
+        are not.
+    RegionError
+        If the region lies outside the field.
+    """
+    (image,) = make_images(
+        events,
+        [energy],
+        frame=frame,
+        columns=columns,
+        binning=binning,
+        region=region,
+        grid=grid,
+        bounds=bounds,
+        allow_empty=allow_empty,
+        **selection,
+    )
+    return image
+
+
+def make_images(
+    events: EventList,
+    bands: Sequence[Any],
+    *,
+    frame: str = "sky",
+    columns: tuple[str, str] | None = None,
+    binning: float | tuple[float, float] = 1,
+    region: Any = None,
+    grid: Any = None,
+    bounds: tuple[int, int, int, int] | None = None,
+    allow_empty: bool = False,
+    task: str = "make_image",
+    **selection: Any,
+) -> list[Image]:
+    """Images in several energy bands from one pass over the events; parameters as for `make_image`.
+
+    Parameters
+    ----------
+    bands : sequence of tuple of Quantity, or None
+        Energy bands; None stands for all energies.
+    """
+    if region is not None or selection:
+        events = events.select(region=region, **selection)
+    x, y = columns or frame_columns(events, frame)
+    pixels = _pixels(events, x, y, binning, grid, bounds)
+    bins = _bins_of_columns(events, x, y, pixels)
+    wcs = None if bins else events.wcs_of(x, y)
+    if wcs is not None and not wcs.celestial:
+        raise DataError(
+            f"the columns {x}, {y} have no coordinates on the sky, which the pixels asked for need: {wcs.why_not}",
+            file=events.path,
+            hdu=events.hdu_name,
+            cure="Make the image without grid=, or on columns with celestial coordinates.",
+        )
+    null = (events.columns[x].null, events.columns[y].null)
+    channels = [None if band is None else events.channels_inside(band) for band in bands]
+    narrowed = events
+    if len(channels) == 1 and channels[0] is not None:  # decoded first, and only where needed
+        narrowed, channels = events.select(pi=channels[0]), [None]
+    fills = [
+        ImageAccumulator(x, y, pixels, null=null, columns=wcs, band=None if c is None else (events.energy_column, *c))
+        for c in channels
+    ]
+    run_pass(narrowed, fills)
+    made = []
+    for band, fill in zip(bands, fills, strict=True):
+        if not allow_empty and not fill.image.any():
+            raise no_counts(events)
+        header = _grid_header(events, x, y, pixels, bins)
+        made.append(_image(events if band is None else events.select(energy=band), fill, header, task, band))
+    return made
+
+
+def _pixels(events: EventList, x: str, y: str, binning: Any, grid: Any, bounds: Any) -> ImageGrid:
+    """Grid to fill: the one given, or bins of the columns."""
+    if grid is not None:
+        if hasattr(grid, "shape"):
+            return ImageGrid.of(grid)
+        return ImageGrid.from_header(grid)
+    steps = binning if isinstance(binning, tuple) else (binning, binning)
+    if not all(step > 0 for step in steps):
+        raise DataError(f"the binning is {binning}; a positive number is meant")
+    return ImageGrid.over(bounds or plane_bounds(events, x, y), binning)
+
+
+def _image(events: EventList, fill: ImageAccumulator, header: fits.Header, task: str, band: Any) -> Image:
+    """The image of a filled accumulator."""
+    x, y = fill.columns[:2]
+    grid = fill.grid
+    for key, value in (("HDUCLASS", "OGIP"), ("HDUCLAS1", "IMAGE"), ("HDUCLAS2", "TOTAL"), ("CONTENT", "IMAGE")):
+        header.set(key, value)
+    header.set("IMGBIN", grid.steps[0], "image binning factor")
+    header.set("TOTCTS", int(fill.image.sum()), "counts in the image")
+    header.set("BUNIT", "count")
+    if band is not None:
+        low, high = to_range_kev(band)
+        header.set("E_MIN", low, "[keV] lower end of the band")
+        header.set("E_MAX", high, "[keV] upper end of the band")
+    add_region_subspace(header, events)
+    header.add_history(f"{task} of {events.path.name}[{events.hdu_name}]")
+    for line in selection_history(events):
+        header.add_history(f"  {line}")
+    region = events.regions[0].pixels if len(events.regions) == 1 else None
+    provenance = product_provenance(events, task, binning=grid.binning, columns=[x, y])
+    return Image(data=fill.image.astype(np.int32), header=header, gti=events.gti, region=region, provenance=provenance)
 
 
 def sky_image(
@@ -122,7 +392,7 @@ def sky_image(
     bounds: tuple[int, int, int, int] | None = None,
     allow_empty: bool = False,
 ) -> Image:
-    """Image of the selected events.
+    """Image of the selected events on the sky, in whole pixels; `make_image` has more to choose.
 
     Parameters
     ----------
@@ -149,23 +419,13 @@ def sky_image(
     """
     if binning < 1 or int(binning) != binning:
         raise DataError(f"the binning is {binning}; a whole number from 1 on is meant")
-    x, y = columns or events.xy_columns
-    grid = ImageGrid.over(bounds or plane_bounds(events, x, y), int(binning))
-    accumulator = ImageAccumulator(x, y, grid)
-    run_pass(events, [accumulator])
-    if not allow_empty and not accumulator.image.any():
-        raise no_counts(events)
-    header = image_header(events, x, y, grid, product_header(events))
-    for key, value in (("HDUCLASS", "OGIP"), ("HDUCLAS1", "IMAGE"), ("HDUCLAS2", "TOTAL"), ("CONTENT", "IMAGE")):
-        header.set(key, value)
-    header.set("IMGBIN", grid.binning, "image binning factor")
-    header.set("TOTCTS", int(accumulator.image.sum()), "counts in the image")
-    header.set("BUNIT", "count")
-    add_region_subspace(header, events)
-    header.add_history(f"sky_image of {events.path.name}[{events.hdu_name}]")
-    for line in selection_history(events):
-        header.add_history(f"  {line}")
-    region = events.regions[0].pixels if len(events.regions) == 1 else None
-    provenance = product_provenance(events, "sky_image", binning=grid.binning, columns=[x, y])
-    image = accumulator.image.astype(np.int32)
-    return Image(data=image, header=header, gti=events.gti, region=region, provenance=provenance)
+    (image,) = make_images(
+        events,
+        [None],
+        columns=columns or events.xy_columns,
+        binning=int(binning),
+        bounds=bounds,
+        allow_empty=allow_empty,
+        task="sky_image",
+    )
+    return image
