@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from os import PathLike, fspath
 
 __all__ = [
+    "ArchiveError",
     "DataError",
     "ExpressionError",
     "FitError",
@@ -24,6 +25,7 @@ __all__ = [
     "RegionError",
     "ResponseError",
     "SimulationError",
+    "TransportError",
     "UnitError",
     "WolterError",
     "WolterWarning",
@@ -120,6 +122,22 @@ class FitError(WolterError, RuntimeError):
 
 class SimulationError(WolterError, ValueError):
     """A simulation's description is incomplete or inconsistent."""
+
+
+class TransportError(WolterError, OSError):
+    """Bytes cannot be moved: no such address, no permission, a server that fails, a copy that is damaged.
+
+    Attributes
+    ----------
+    status : int or None
+        Status of the server's answer, where there was one.
+    """
+
+    status: int | None = None
+
+
+class ArchiveError(WolterError, ValueError):
+    """An archive does not know what was asked for, or does not understand the question."""
 
 
 class UnitError(WolterError, TypeError):
