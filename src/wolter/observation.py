@@ -284,14 +284,41 @@ class Observation:
         )
         return {"rmf": found.rmf, "arf": found.arf, "mrf": found.mrf}
 
-    def image(self, *, binning: int = 1, detectors: Sequence[str] | None = None, **selection: Any) -> dict[str, Image]:
-        """Sky image of each detector; see `wolter.makers.sky_image`."""
-        from wolter.makers import sky_image
+    def image(
+        self,
+        *,
+        detectors: Sequence[str] | None = None,
+        executor: Executor | None = None,
+        **options: Any,
+    ) -> dict[str, Image]:
+        """Image of each detector.
 
-        return {
-            name: sky_image(events.select(**selection) if selection else events, binning=binning)
-            for name, events in self._chosen(detectors).items()
-        }
+        Parameters
+        ----------
+        detectors : sequence of str, optional
+            Only these.
+        executor : concurrent.futures.Executor, optional
+            Runs the detectors in parallel.
+        **options
+            As for `wolter.makers.make_image`: frame, binning, energy, region, grid, and selections.
+        """
+        chosen = self._chosen(detectors)
+        bands = [options.pop("energy", None)]
+        made = (executor.map if executor else map)(_make_images, [(e, bands, options) for e in chosen.values()])
+        return {name: images[0] for name, images in zip(chosen, made, strict=True)}
+
+    def images(
+        self,
+        bands: Sequence[Any],
+        *,
+        detectors: Sequence[str] | None = None,
+        executor: Executor | None = None,
+        **options: Any,
+    ) -> dict[str, list[Image]]:
+        """Images of each detector in several energy bands, from one pass over its events; options as for `image`."""
+        chosen = self._chosen(detectors)
+        jobs = [(events, list(bands), options) for events in chosen.values()]
+        return dict(zip(chosen, (executor.map if executor else map)(_make_images, jobs), strict=True))
 
     def light_curve(
         self,
@@ -398,6 +425,14 @@ def _make_spectra(job: tuple[Any, ...]) -> list[tuple[Spectrum, Spectrum | None]
         return [(s, None) for s in (made.i, made.q, made.u)]
     back = extract_stokes(outside, weighting=stokes)
     return [(made.i, back.i), (made.q, back.q), (made.u, back.u)]
+
+
+def _make_images(job: tuple[Any, ...]) -> list[Image]:
+    """Images of one detector in all bands."""
+    from wolter.makers import make_images
+
+    events, bands, options = job
+    return make_images(events, bands, **options)
 
 
 def _named_from(folder: Path, file: str | os.PathLike[str]) -> str:
