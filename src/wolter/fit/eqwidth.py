@@ -67,6 +67,7 @@ def equivalent_width(
     level: float | None = None,
     draws: int = 0,
     seed: int | None = None,
+    sample: Array | None = None,
 ) -> list[EquivalentWidth]:
     """Observed equivalent width of an additive component, one entry per data group.
 
@@ -88,6 +89,8 @@ def equivalent_width(
         Parameter sets drawn from the covariance for errors; 0 means Gaussian propagation.
     seed : int, optional
         Of the draws.
+    sample : array [draws, K], optional
+        Values of the free parameters (of a chain, for example) in place of draws from the covariance.
 
     Raises
     ------
@@ -104,7 +107,11 @@ def equivalent_width(
     node = model.node if part is None else part.node
     norm = _norm_column(node, index)
     free = fit.table.free
-    sample, weights = _sample(free.start, fit.covariance, free.lower, free.upper, draws, seed, level)
+    weights: Array | None = np.empty(0)
+    if sample is None:
+        sample, weights = _sample(free.start, fit.covariance, free.lower, free.upper, draws, seed, level)
+    else:
+        draws = len(sample)
     full = free.expand(np.vstack([free.start[None], sample]))
     out = []
     for group in range(1, fit.dataset.n_groups + 1):

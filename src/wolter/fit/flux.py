@@ -59,6 +59,7 @@ def model_fluxes(
     seed: int | None = None,
     spectra: bool = False,
     part: ModelPart | None = None,
+    sample: Array | None = None,
 ) -> list[Flux]:
     """Flux of each data group in its total-intensity (Stokes I) context, on the energies of its response.
 
@@ -82,13 +83,19 @@ def model_fluxes(
         One entry per spectrum, with its own Stokes parameter, instead of one per data group.
     part : ModelPart, optional
         Part of the model, instead of the whole.
+    sample : array [draws, K], optional
+        Values of the free parameters (of a chain, for example) in place of draws from the covariance.
     """
     free = table.free
     if spectra:
         entries = list(dataset.spectra)
     else:
         entries = [_intensity(dataset, group) for group in range(1, dataset.n_groups + 1)]
-    sample, weights = _sample(free.start, covariance, free.lower, free.upper, draws, seed, level)
+    weights: Array | None = np.empty(0)
+    if sample is None:
+        sample, weights = _sample(free.start, covariance, free.lower, free.upper, draws, seed, level)
+    else:
+        draws = len(sample)
     full = free.expand(np.vstack([free.start[None], sample]))
     out = []
     for entry in entries:

@@ -68,9 +68,10 @@ class FitManager:
     def statTest(self, text: str) -> None:
         name = _one_of(str(text).split()[0], dict.fromkeys(TEST_STATISTICS), "test statistic")
         SESSION.options.test = name
-        SESSION.out(f"Default test statistic is set to: {show.TESTS.get(name, name)}")
+        label = show.TESTS.get(name, name).removesuffix(" statistic")
+        SESSION.out(f"Default test statistic is set to: {label}")
         SESSION.out("   This will apply to all current and newly loaded spectra.")
-        show.fit_lines()
+        show.fit_lines(stale=True)
 
     @property
     def weight(self) -> str:
@@ -82,6 +83,8 @@ class FitManager:
         SESSION.options.weight = _one_of(text, dict.fromkeys(_WEIGHTS), "weighting")
         with translated("weight"):
             SESSION.restate()
+        if SESSION.options.weight == "gehrels":
+            SESSION.out("Warning: this weight scheme is only valid for Poisson data.")
         SESSION.out(f"Variance weighted using {SESSION.options.weight} weighting")
         show.fit_lines()
 
@@ -95,6 +98,7 @@ class FitManager:
         words = [str(w) for w in text] if isinstance(text, list | tuple) else str(text).split()
         known = {"leven": 0, "migrad": 0, "simplex": 0}
         if not any(k.startswith(words[0].lower()) for k in known):
+            SESSION.out(f"***XSPEC Error:  Fitting Algorithm not loaded: {words[0]}")
             raise XspecError("Error executing command: method")
         name = _one_of(words[0], known, "method")
         if name == "simplex":
@@ -104,6 +108,7 @@ class FitManager:
             SESSION.options.iterations = int(words[1])
         if len(words) > 2:
             SESSION.options.critical_delta = float(words[2])
+        show.fit_lines(stale=True)
 
     @property
     def nIterations(self) -> int:
@@ -131,6 +136,10 @@ class FitManager:
     @delta.setter
     def delta(self, value: float) -> None:
         SESSION.options.delta = float(value)
+        if SESSION.options.delta > 0:
+            SESSION.out(f"Parameter delta values for fits will now be {SESSION.options.delta:g} * parValue")
+        else:
+            SESSION.out("xset delta <= 0.0:  Parameters will now use their own fixed delta values.")
 
     @property
     def query(self) -> str:
@@ -234,6 +243,8 @@ class FitManager:
         engine, entry = SESSION.engine(), SESSION.entry
         assert entry is not None
         command = ErrorCommand.read(argString, entry)
+        if self._chain_errors(engine, entry, command):
+            return
         if not engine.fitted:
             raise XspecError("Error executing command: error")
         if self._too_high(engine, command.maximum):
@@ -243,13 +254,35 @@ class FitManager:
         with warnings.catch_warnings(), translated("error"):
             warnings.simplefilter("ignore", WolterWarning)
             results = engine.error(*command.parameters, delta=command.delta, local=SESSION.options.method == "leven")
-        if any(r.codes[0] == "T" for r in results):
+        new = any(r.codes[0] == "T" for r in results)
+        if new:
             self._adopt(engine)
         for result in results:
             lower = 0.0 if result.codes[3] == "T" else _or_zero(result.lower)
             upper = 0.0 if result.codes[4] == "T" else _or_zero(result.upper)
             entry.errors[result.index - 1] = (lower, upper, result.codes)
-        fitlog.after_error(results, command.delta)
+        fitlog.after_error(results, command.delta, engine if new else None)
+
+    @staticmethod
+    def _chain_errors(engine: Any, entry: Any, command: ErrorCommand) -> bool:
+        """Intervals from the loaded chains, if there are any of the present parameters."""
+        from wolter.compat.xspec import chains
+
+        data = chains.rows_for(engine)
+        if data is None:
+            return False
+        SESSION.out("Errors calculated from chains")
+        SESSION.out(f" Parameter   Confidence Range ({command.delta:g})")
+        for number in command.parameters:
+            if number not in data.numbers:
+                entry.errors[number - 1] = (0.0, 0.0, "FFFFFTFFF")
+                SESSION.out(f"*** Parameter {number} is not a variable model parameter")
+                continue
+            lower, upper = chains.interval(data, number, command.delta)
+            entry.errors[number - 1] = (lower, upper, "FFFFFFFFF")
+            value = entry.table.parameters[number - 1].value
+            SESSION.out(f"{number:6d} {lower:12.6g} {upper:12.6g}    ({lower - value:.6g},{upper - value:.6g})")
+        return True
 
     @staticmethod
     def _too_high(engine: Any, maximum: float) -> bool:
@@ -324,7 +357,8 @@ class FitManager:
 
         with translated("ftest"):
             value = f_test(float(chisq2), int(dof2), float(chisq1), int(dof1))
-        SESSION.out(f"\n F statistic probability {value:.6g}")
+        ratio = (float(chisq1) - float(chisq2)) / (int(dof1) - int(dof2)) / (float(chisq2) / int(dof2))
+        SESSION.out(f" F statistic value = {ratio:g} and probability {value:g}")
         return value
 
     def improve(self, nTries: int = 1) -> None:

@@ -81,7 +81,8 @@ def _bands(lo: float, hi: float, draws: int, level: float) -> list[tuple[Any, An
         return [(None, (float(energy[0]), None, float(photons[0]), None))]
     engine = SESSION.engine()
     covariance = engine.covariance if draws else None
-    if draws and covariance is None:
+    sample = chain_sample(engine, draws)
+    if draws and covariance is None and sample is None:
         SESSION.out("***Warning: errors need a fit; none are calculated.")
         draws = 0
     with warnings.catch_warnings(), translated("flux"):
@@ -96,6 +97,7 @@ def _bands(lo: float, hi: float, draws: int, level: float) -> list[tuple[Any, An
             draws=draws,
             seed=SESSION.seed,
             spectra=True,
+            sample=sample,
         )
     spectra = [SESSION.spectra[n - 1] for n in SESSION.numbers]
     return [
@@ -103,10 +105,24 @@ def _bands(lo: float, hi: float, draws: int, level: float) -> list[tuple[Any, An
     ]
 
 
+def chain_sample(engine: Any, draws: int) -> Any:
+    """Rows of the loaded chains, drawn at random; None without chains of the present parameters."""
+    from wolter.compat.xspec.chains import rows_for
+
+    data = rows_for(engine) if draws else None
+    if data is None:
+        return None
+    rng = np.random.default_rng(SESSION.seed)
+    return data.values[rng.integers(len(data), size=draws)]
+
+
 def flux(text: str) -> None:
     """calcFlux."""
     (lo, hi, *_), draws, level = _command(text, 2)
     said: set[int] = set()
+    lo, hi = _clipped(lo, hi)
+    if draws and SESSION.covariance is not None:
+        SESSION.out(" Parameter distribution is derived from fit covariance matrix.")
     for spectrum, (energy, bounds, photons, photon_bounds) in _bands(lo, hi, draws, level):
         result = (energy, *(bounds or (0.0, 0.0)), photons, *(photon_bounds or (0.0, 0.0)))
         if spectrum is None:
@@ -126,6 +142,20 @@ def flux(text: str) -> None:
             )
 
 
+def _clipped(lo: float, hi: float) -> tuple[float, float]:
+    """The range inside the energies of the responses, which is said where it matters."""
+    for spectrum in SESSION.spectra if SESSION.ready() else []:
+        first, last = (float(v) for v in edges_of(spectrum.index)[[0, -1]])
+        for side, value, bound, out in (("Lower", lo, first, lo < first), ("Upper", hi, last, hi > last)):
+            if out:
+                text = f"{side} range bound {value:12.6g} reset by matrix bound to {bound:12.6g}"
+                SESSION.out(f"Spectrum {spectrum.index}: {text}")
+    if not SESSION.ready():
+        return lo, hi
+    ends = [edges_of(s.index) for s in SESSION.spectra]
+    return max(lo, min(float(e[0]) for e in ends)), min(hi, max(float(e[-1]) for e in ends))
+
+
 def luminosity(text: str) -> None:
     """calcLumin."""
     (lo, hi, z, *_), draws, level = _command(text, 3)
@@ -142,7 +172,7 @@ def luminosity(text: str) -> None:
             spectrum._lumin = {1: result}
             _heading(spectrum)
         value = f"{energy * factor:#.5g}"
-        SESSION.out(f" Model Luminosity {value} ergs/s  ({lo:#.5g} - {hi:#.5g} keV rest frame)")
+        SESSION.out(f"Model Luminosity {value} ergs/s  ({lo:#.5g} - {hi:#.5g} keV rest frame)")
         SESSION.out(f"     (z = {z:#5.3g} H0 = {h0:5.1f} q0 = {q0:5.2f} Lambda0 = {lambda0:.3f})")
 
 
@@ -171,10 +201,11 @@ def equivalent_width(component: Any, share: float | None, err: bool, number: int
             level=level / 100 if err else None,
             draws=int(number) if err else 0,
             seed=SESSION.seed,
+            sample=chain_sample(engine, int(number)) if err else None,
         )
     for result in results:
-        SESSION.out(f"\nData group number: {result.group}\nAdditive group equiv width for Component {index}:")
-        SESSION.out(f"  {result.value:.6g} keV")
+        SESSION.out(f"\nData group number: {result.group}")
+        SESSION.out(f"Additive group equiv width for Component {index}:  {result.value:.6g} keV")
         for spectrum in SESSION.spectra:
             if spectrum.dataGroup == result.group:
                 spectrum._eqwidth = (result.value, *(result.interval or (0.0, 0.0)))
@@ -185,6 +216,9 @@ def draw_parameters() -> tuple[float, ...]:
     from wolter.fit.batch import draw_points
 
     engine = SESSION.engine()
+    point = chain_sample(engine, 1)
+    if point is not None:
+        return tuple(engine.table.free.expand(point)[0].tolist())
     if engine.covariance is None:
         raise XspecError("Error: parameters are drawn from the covariance of a fit: run Fit.perform first")
     point = draw_points(engine, 1, np.random.default_rng(SESSION.seed))

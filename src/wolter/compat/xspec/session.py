@@ -121,6 +121,8 @@ class Session:
         self._engine: EngineFit | None = None
         self._numbers: list[int] = []
         self.covariance: Any = None
+        self.chains: list[Any] = []
+        self.draws = 0  # random runs so far: with a seed each is another one, and repeatable
 
     # -- changes --------------------------------------------------------------------------------------------------
 
@@ -246,7 +248,11 @@ class Session:
         engine, entry = self._engine, self.entry
         if engine is None or entry is None:
             return
-        engine.bayes = self.options.bayes == "on"
+        engine.bayes = self.options.bayes != "off"
+        engine.priors.clear()
+        engine._likelihood = None
+        if self.options.bayes != "on":  # "cons" gives all parameters a constant prior, which adds nothing
+            return
         for position, (kind, *values) in entry.priors.items():
             with translated("prior"):
                 engine.prior(position + 1, " ".join([kind.lower(), *map(str, values)]))
