@@ -23,7 +23,6 @@ WAVE = "XSPEC computes delchi of Poisson data from densities, which in wavelengt
 MODEL_WEIGHT = "weight 'model' with a background: XSPEC adds the background's variance in another way"
 LIMIT = "XSPEC's search stops before the bound that it reports (its own warnings); ours is where the profile says"
 BASIN = "XSPEC's errors moved to another new minimum of this bad fit (reduced chi-squared 6)"
-DISKBB = "diskbb of 12.9.1 differs from 12.15 by 1e-4"
 FLAT = "nearly undetermined fit: curvature at a slightly different point"
 SIMPLEX = "missing: simplex"
 
@@ -49,7 +48,6 @@ LISTED: dict[str, dict[str, tuple[int, ...]]] = {
     },
     "c_xmm_ngc7793": {
         BASIN: (13, 14, 16),
-        DISKBB: (109, 110, 116, 117, 120, 121, 126),
     },
     "d_ixpe_mrk501": {
         LIMIT: (24, 25, 26),

@@ -71,7 +71,7 @@ DOUBLE = [
 SINGLE = {
     "pegpwrlw": (1e-6, 10.0), "expdec": (1e-6, 40.0), "eplogpar": (3e-6, 1.0), "bbody": (2e-6, 3.0),
     "bbodyrad": (2e-6, 3.0), "zbbody": (2e-6, 5.0), "bremss": (2e-6, 4.0), "vbremss": (2e-6, 4.0),
-    "zbremss": (2e-6, 5.0), "diskbb": (1e-4, 1.0), "compTT": (5e-4, 5.0), "grbm": (1e-6, 3.0), "srcut": (2e-5, 3.0),
+    "zbremss": (2e-6, 5.0), "diskbb": (1.4e-5, 1.0), "compTT": (5e-4, 5.0), "grbm": (1e-6, 3.0), "srcut": (2e-5, 3.0),
     "edge": (2e-6, 2.0), "zedge": (2e-6, 6.0), "smedge": (2e-6, 2.0), "expfac": (1e-6, 5.0), "expabs": (1e-6, 0.0),
     "highecut": (1e-6, 0.0), "zhighect": (2e-6, 0.0), "plabs": (1e-6, 0.0), "cyclabs": (1e-6, 0.0),
     "notch": (1e-6, 3.0), "cabs": (1e-6, 0.0),

@@ -66,10 +66,8 @@ def test_recorded_statistics(session, spectra, expression, step, statistic):
         fit = Fit(spectra, Model(expression, settings=Settings(abund="wilm")), statistic=statistic)
     put(fit, values_at(session, step))
     recorded = session.steps[step]["fit"]
-    # diskbb of the recorded version is single precision
-    tolerance = 2e-4 if "diskbb" in expression else 1e-6
-    assert fit.statistic == pytest.approx(recorded["statistic"], rel=tolerance)
-    assert fit.test_statistic == pytest.approx(recorded["testStatistic"], rel=tolerance)
+    assert fit.statistic == pytest.approx(recorded["statistic"], rel=1e-6)
+    assert fit.test_statistic == pytest.approx(recorded["testStatistic"], rel=1e-6)
 
 
 @pytest.mark.parametrize(

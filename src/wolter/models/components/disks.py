@@ -4,6 +4,12 @@ A disc with T = Tin (r/rin)^-p emits, per keV, E² times the integral over t = T
 t^(-2/p - 1)/(exp(x/t) - 1), x = E/Tin (Mitsuda et al. 1984, PASJ 36, 741; Mineshige et al. 1994, ApJ 426, 308). With
 y = x/t it is x^(-2/p) times the integral of y^(2/p - 1)/(exp(y) - 1) from x to infinity, a function of one variable for
 given p.
+
+For p = 3/4 XSPEC has, instead of the integral, an interpolation formula that K. Mitsuda published with the component in
+1994: a smooth approximation, times one plus a remainder that is tabulated in steps of 0.06 in log10(x) and interpolated
+linearly. Between the nodes it is off by up to 1e-4. `diskbb` follows the formula, since two percent of a sigma in the
+statistic of a good spectrum hang on it; the remainders at the nodes are those of the exact integral. `diskpbb` with
+p = 0.75 is the integral itself.
 """
 
 from __future__ import annotations
@@ -20,9 +26,20 @@ from wolter.models.registry import component
 _DISKBB = 1.0 / 361.0
 _DISKPBB = 2.78e-3
 
+# Mitsuda's approximation: scale at x = 1e-3, factor 1 + A x^B, and three Gaussians in log10(x).
+_SCALE, _A, _B = 193.21556, 0.52876731, 1.6637530
+_GAUSSIANS = (
+    (0.078196667, 0.52078740, 0.37286910),
+    (-1.0662020, 0.51345700, 0.039775528),
+    (1.1924180, 0.40779830, 0.037766505),
+)  # centre, width, height
+_NODE_FIRST, _NODE_STEP, _NODES = -3.0, 0.06, 98  # of the remainder, in log10(x)
+_FINE = 32  # points per step at which the ratio of formula and integral is kept
+_BELOW = 95  # steps below the first node, down to the smallest x
+
 _STEP = 0.03
 _FIRST, _LAST = -20.0, 6.55  # ln x of the table of the integral
-_BLOCK = 16  # rows at a time, to stay in the cache
+_BLOCK = 8  # rows at a time, to stay in the cache
 _SWITCH = 2.0  # x below which the power series is used
 _BERNOULLI = [
     1.0,
@@ -118,12 +135,41 @@ def _interpolate(table: Array, log_x: Array) -> Array:
     )
 
 
-def _disk(edges: Array, tin: Array, s: Array, table: Array) -> Array:
-    """Bin integral of E² x^-s times the tail integral, x = E/tin; zero for tin = 0."""
+def _remainder(log10_x: Array) -> Array:
+    """The exact integral for p = 3/4 over Mitsuda's smooth approximation, less one."""
+    x = 10.0**log10_x
+    smooth = 1.0 + sum(h * np.exp(-0.5 * ((log10_x - c) / w) ** 2) for c, w, h in _GAUSSIANS)
+    smooth = smooth * _SCALE * (1e3 * x) ** (-2.0 / 3.0) * (1.0 + _A * x**_B)
+    return x ** (-2.0 / 3.0) * _bose_tail(x, np.array([8.0 / 3.0]))[0] / smooth - 1.0
+
+
+@cache
+def _formula_ratio() -> Array:
+    """Mitsuda's formula over the exact integral, `_FINE` points per step of its table."""
+    log10_x = _NODE_FIRST + np.arange(-_BELOW * _FINE, (_NODES - 1) * _FINE + 2) * (_NODE_STEP / _FINE)
+    nodes = _NODE_FIRST + np.arange(_NODES) * _NODE_STEP
+    exact = _remainder(log10_x)
+    return (1.0 + np.interp(log10_x, nodes, exact[_BELOW * _FINE :: _FINE][:_NODES])) / (1.0 + exact)
+
+
+def _formula(log_x: Array) -> Array:
+    """Mitsuda's formula over the exact integral at ln x."""
+    ratio = _formula_ratio()
+    per_unit = _FINE / (_NODE_STEP * np.log(10.0))
+    position = log_x * per_unit + (_BELOW * _FINE - _NODE_FIRST * _FINE / _NODE_STEP)
+    np.clip(position, 0.0, len(ratio) - 1.001, out=position)
+    cell = position.astype(np.intp)
+    left = ratio.take(cell)
+    return left + (position - cell) * (ratio.take(cell + 1) - left)
+
+
+def _disk(edges: Array, tin: Array, s: Array, table: Array, *, formula: bool = False) -> Array:
+    """Bin integral of E² x^-s times the tail integral, x = E/tin, or the formula for it; zero for tin = 0."""
     if len(tin) > _BLOCK:
         parts = [slice(i, i + _BLOCK) for i in range(0, len(tin), _BLOCK)]
         shared = len(table) == 1
-        return np.concatenate([_disk(edges, tin[p], s[p], table if shared else table[p]) for p in parts])
+        rows = [_disk(edges, tin[p], s[p], table if shared else table[p], formula=formula) for p in parts]
+        return np.concatenate(rows)
     log_t = np.log(np.maximum(tin, 1e-30))[:, None]
     s = s[:, None]
     hottest = 1.0 / max(float(tin.min()), 1e-30)
@@ -131,7 +177,8 @@ def _disk(edges: Array, tin: Array, s: Array, table: Array) -> Array:
     def integrand(log_e: Array) -> Array:
         log_x = log_e - log_t
         x = np.exp(np.minimum(log_x, _LAST))
-        return np.exp(3.0 * log_e - s * log_x + _interpolate(table, log_x) - x)
+        out = np.exp(3.0 * log_e - s * log_x + _interpolate(table, log_x) - x)
+        return out * _formula(log_x) if formula else out
 
     def slope(log_e: Array) -> Array:
         return 3.0 + np.minimum(np.exp(np.minimum(log_e, 50.0)) * hottest, 700.0)
@@ -143,7 +190,7 @@ def _disk(edges: Array, tin: Array, s: Array, table: Array) -> Array:
 def diskbb(edges: Array, pars: Array, ctx: Context) -> Array:
     """Disc of black bodies with T ~ r^-3/4, norm (Rin_km/D10)² cos(inclination) (Mitsuda et al. 1984)."""
     tin = pars[:, 0]
-    return _DISKBB * _disk(edges, tin, np.full(len(tin), 8.0 / 3.0), _diskbb_table())
+    return _DISKBB * _disk(edges, tin, np.full(len(tin), 8.0 / 3.0), _diskbb_table(), formula=True)
 
 
 @component(
