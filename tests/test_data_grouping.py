@@ -20,6 +20,7 @@ from wolter.data import (
     group_optimal,
     notice_range,
 )
+from wolter.data.grouping import group_optimal_marked
 from wolter.errors import DataError
 
 CASES = range(59)
@@ -191,8 +192,10 @@ def test_optimal_groups_of_a_bright_and_a_faint_spectrum():
     width = int(30 * (0.08 * x + 7 + 1.8 / x) / (x + 5.9))
     assert np.median(np.diff(bright.start)) == width
     assert 5 < width < 15
-    filled = group_bins(group_optimal(np.full(1000, 0.1), fwhm, minimum=10))
-    assert (filled.sum(np.full(1000, 0.1))[:-1] >= 10 - 1e-9).all()
+    flags, marks = group_optimal_marked(np.full(1000, 0.1), fwhm, minimum=10)
+    filled = group_bins(flags, marks)
+    assert (filled.sum(np.full(1000, 0.1))[filled.quality == 0] >= 10 - 1e-9).all()
+    assert 0 < (marks == 2).sum() < 110
 
 
 def test_energy_ranges_of_xspec():

@@ -40,7 +40,8 @@ def row_test(events: EventList, source: EventSource, text: str, dialect: Dialect
     DataError
         If a column is missing.
     """
-    parsed = parse(text, dialect, keywords=events.header)
+    keywords: Any = events.header
+    parsed = parse(text, dialect, keywords=keywords)
     columns = [source.column_name(name) for name in sorted(parsed.names)]
     if not parsed.rowwise:
         with fits.open(events.path) as file:

@@ -22,7 +22,9 @@ __all__ = [
     "group_min",
     "group_min_snr",
     "group_optimal",
+    "group_optimal_marked",
     "notice_range",
+    "optimal_widths",
 ]
 
 _FUZZ = 1.0e-12  # keV by which XSPEC's "**" reaches beyond the outermost channel
@@ -333,10 +335,13 @@ def group_min_snr(
     variance: ArrayLike,
     minimum: float,
     *,
+    quality: ArrayLike | None = None,
     first: int | None = None,
     last: int | None = None,
 ) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     """Groups that reach a signal-to-noise ratio: ftgrouppha's ``snmin``.
+
+    Channels that are bad already (`quality`) do not count, as in `group_min`.
 
     Parameters
     ----------
@@ -346,6 +351,8 @@ def group_min_snr(
         Their variances; signal and variance are added up separately.
     minimum : float
         A group is complete when the sum of the signal over the square root of the sum of the variance reaches this.
+    quality : int[n], optional
+        QUALITY before; returned with the unfinished channels marked.
     first, last : int, optional
         Positions (0-based, inclusive) of the channels to be grouped; by default all.
 
@@ -359,20 +366,27 @@ def group_min_snr(
     if minimum <= 0:
         raise DataError(f"a signal-to-noise ratio must be positive, got {minimum}")
     flags = np.ones(values.size, dtype=np.int16)
-    marks = np.zeros(values.size, dtype=np.int16)
-    begin, total, noise = low, 0.0, 0.0
+    marks = np.zeros(values.size, dtype=np.int16) if quality is None else np.array(quality, dtype=np.int16)
+    bad = (marks != 0).tolist()
+    begin, total, noise = -1, 0.0, 0.0
     for k in range(low, high + 1):
+        if bad[k]:
+            continue
+        if begin < 0:
+            begin, total, noise = k, 0.0, 0.0
         total += float(values[k])
         noise += float(spread[k])
         if noise > 0 and total >= minimum * noise**0.5:
             flags[begin + 1 : k + 1] = -1
-            begin, total, noise = k + 1, 0.0, 0.0
-    marks[begin : high + 1] = 2
+            begin = -1
+    if begin >= 0:
+        tail = marks[begin : high + 1]
+        tail[tail == 0] = 2
     return flags, marks
 
 
-def group_optimal(counts: ArrayLike, fwhm: ArrayLike, *, minimum: float | None = None) -> NDArray[np.int16]:
-    """Groups of the width that loses no information (Kaastra & Bleeker 2016, A&A 587, A151, section 3 and 5).
+def optimal_widths(counts: ArrayLike, fwhm: ArrayLike) -> NDArray[np.int64]:
+    """Widths of bins that lose no information (Kaastra & Bleeker 2016, A&A 587, A151, sections 3 and 5).
 
     With R resolution elements in the spectrum and N counts in one of them (1.314 times the counts inside its FWHM),
     x = ln[N (1 + 0.2 ln R)]; the width is FWHM (0.08 x + 7 + 1.8/x) / (x + 5.9) where x > 2.119 and the FWHM elsewhere.
@@ -383,12 +397,11 @@ def group_optimal(counts: ArrayLike, fwhm: ArrayLike, *, minimum: float | None =
         Counts per channel.
     fwhm : float[n]
         Full width at half maximum of the redistribution at each channel, in channels (see `RMF.fwhm_channels`).
-    minimum : float, optional
-        Groups are widened further until they hold this many counts.
 
     Returns
     -------
-    grouping : int16[n]
+    int64[n]
+        Channels, at least one.
     """
     values = np.asarray(counts, dtype=float)
     width = np.maximum(np.asarray(fwhm, dtype=float), 1.0)
@@ -396,22 +409,105 @@ def group_optimal(counts: ArrayLike, fwhm: ArrayLike, *, minimum: float | None =
     resolution = 1.0 + np.sum(1.0 / width)
     below = np.concatenate([[0.0], np.cumsum(values)])
     centre = np.arange(n)
-    low = np.clip(np.rint(centre - width / 2), 0, n - 1).astype(int)
-    high = np.clip(np.rint(centre + width / 2), 0, n - 1).astype(int)
-    events = 1.314 * (below[high + 1] - below[low])
+    # halves round up, whatever the channel: numpy's rint would move the window of every other channel
+    low = np.clip(np.floor(centre - width / 2 + 0.5), 0, n - 1).astype(int)
+    high = np.clip(np.floor(centre + width / 2 + 0.5), 0, n - 1).astype(int)
+    events = 1.314 * np.maximum(below[high + 1] - below[low], 0.0)
     with np.errstate(divide="ignore"):
         x = np.log(events * (1.0 + 0.2 * np.log(resolution)))
     x = np.maximum(x, 2.119)  # below this the formula exceeds one resolution element
     factor = np.where(x > 2.119, (0.08 * x + 7.0 + 1.8 / x) / (x + 5.9), 1.0)
-    size = np.maximum(1, (width * factor).astype(int))
+    return np.maximum(1, (width * factor).astype(np.int64))
+
+
+def group_optimal(
+    counts: ArrayLike,
+    fwhm: ArrayLike,
+    *,
+    minimum: float | None = None,
+    quality: ArrayLike | None = None,
+    signal: ArrayLike | None = None,
+    variance: ArrayLike | None = None,
+    min_snr: float | None = None,
+) -> NDArray[np.int16]:
+    """Groups of the width that loses no information: ftgrouppha's ``opt``, ``optmin`` and ``optsnmin``; see
+    `group_optimal_marked`, of which these are the flags."""
+    return group_optimal_marked(
+        counts, fwhm, minimum=minimum, quality=quality, signal=signal, variance=variance, min_snr=min_snr
+    )[0]
+
+
+def group_optimal_marked(
+    counts: ArrayLike,
+    fwhm: ArrayLike,
+    *,
+    minimum: float | None = None,
+    quality: ArrayLike | None = None,
+    signal: ArrayLike | None = None,
+    variance: ArrayLike | None = None,
+    min_snr: float | None = None,
+) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """Groups of the width that loses no information, widened where they do not hold enough.
+
+    A group reaches as far as the width at each of its channels (`optimal_widths`) allows; with `minimum` or `min_snr`
+    it is widened until the condition holds, and the channels that cannot fill a last group stay single with QUALITY 2.
+
+    Parameters
+    ----------
+    counts, fwhm
+        As in `optimal_widths`.
+    minimum : float, optional
+        Counts that each group holds.
+    quality : int[n], optional
+        QUALITY before; bad channels hold no counts and end a group that is complete.
+    signal, variance : float[n], optional
+        For `min_snr`, as in `group_min_snr`.
+    min_snr : float, optional
+        Signal-to-noise ratio that each group reaches.
+
+    Returns
+    -------
+    grouping, quality : int16[n]
+    """
+    values = np.array(counts, dtype=float)
+    n = values.size
+    marks = np.zeros(n, dtype=np.int16) if quality is None else np.array(quality, dtype=np.int16)
+    good = marks == 0
+    values[~good] = 0.0
+    for name, limit in (("number of counts", minimum), ("signal-to-noise ratio", min_snr)):
+        if limit is not None and limit <= 0:
+            raise DataError(f"optimal groups need a positive {name}, got {limit}")
+    if min_snr is not None and (signal is None or variance is None):
+        raise DataError("groups of a signal-to-noise ratio need signal and variance")
+    below = np.concatenate([[0.0], np.cumsum(values)])
+    net = np.concatenate([[0.0], np.cumsum(np.where(good, 0.0 if signal is None else signal, 0.0))])
+    noise = np.concatenate([[0.0], np.cumsum(np.where(good, 0.0 if variance is None else variance, 0.0))])
+
+    def enough(begin: int, end: int) -> bool:
+        if minimum is not None and below[end + 1] - below[begin] < minimum:
+            return False
+        if min_snr is None:
+            return True
+        spread = noise[end + 1] - noise[begin]
+        return bool(spread > 0 and net[end + 1] - net[begin] >= min_snr * spread**0.5)
+
+    size = optimal_widths(values, fwhm)
     flags = np.ones(n, dtype=np.int16)
     begin = 0
+    next_bad = np.minimum.accumulate(np.where(good, n, np.arange(n))[::-1])[::-1]
     while begin < n:
+        if not good[begin]:  # stays single, as in group_min
+            begin += 1
+            continue
         reach = min(n - 1, begin + int(size[begin]) - 1)
         end = min(reach, int(np.min(np.arange(begin, reach + 1) + size[begin : reach + 1] - 1)))
-        if minimum is not None:
-            while end < n - 1 and below[end + 1] - below[begin] < minimum:
-                end += 1
+        end = min(end, int(next_bad[begin]) - 1)
+        while end < n - 1 and not enough(begin, end):
+            end += 1
+        if not enough(begin, end):
+            tail = marks[begin:]
+            tail[tail == 0] = 2
+            break
         flags[begin + 1 : end + 1] = -1
         begin = end + 1
-    return flags
+    return flags, marks

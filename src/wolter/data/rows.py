@@ -75,7 +75,7 @@ def row_mask(
     GTIError, RegionError
         A file named in it cannot be read.
     """
-    keywords = table.header
+    keywords: Any = table.header
     parsed = parse(expression, dialect, keywords=keywords) if isinstance(expression, str) else expression
     where = folder if folder is not None else (Path(table.file).parent if table.file else None)
     names, functions = filter_functions(table, parsed, file=file, folder=where)

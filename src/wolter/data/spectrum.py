@@ -290,64 +290,62 @@ class Spectrum:
 
     def group(
         self,
-        min_counts: float | None = None,
+        mode: str | float | None = None,
+        value: float | None = None,
         *,
+        min_counts: float | None = None,
         channels: int | None = None,
         min_snr: float | None = None,
         optimal: bool = False,
         first: int | None = None,
         last: int | None = None,
+        template: Any = None,
     ) -> Spectrum:
-        """Copy with channels grouped into bins.
+        """Copy with channels grouped into bins: ``group("min", 20)``, ``group("opt")``, ``group("optmin", 25)``...
 
         Parameters
         ----------
-        min_counts : float, optional
-            Counts that each bin holds at least (rates count as rate times exposure); channels that do not fill
-            another bin at the end get QUALITY 2. With ``optimal``: a lower limit for its bins.
-        channels : int, optional
-            Channels per bin.
-        min_snr : float, optional
-            Signal-to-noise ratio that each bin reaches, background subtracted.
-        optimal : bool
-            Width by Kaastra & Bleeker (2016); needs an RMF.
+        mode : str or float, optional
+            "min", "bmin", "snmin", "constant", "opt", "optmin", "optsnmin" or "file" (see
+            `wolter.data.spectrum_grouping.MODES`); a number means "min" with that many counts.
+        value : float, optional
+            Counts, signal-to-noise ratio or channels of a group.
+        min_counts, channels, min_snr, optimal : optional
+            Other names for "min", "constant", "snmin" and "opt"; ``optimal`` with ``min_counts`` or ``min_snr`` is
+            "optmin" or "optsnmin".
         first, last : int, optional
             Channel numbers between which channels are grouped; the others stay single.
+        template : Spectrum or path, optional
+            For "file": where the flags are taken from.
 
         Returns
         -------
         Spectrum
+            Channels that do not fill another group at the end have QUALITY 2.
 
         Raises
         ------
         DataError
-            If none or several of the rules are asked for.
+            If none or several of the rules are asked for, or the spectrum lacks what the rule needs: counts, a
+            background, an RMF.
         """
-        window = {
-            "first": None if first is None else int(first - self.channel[0]),
-            "last": None if last is None else int(last - self.channel[0]),
-        }
-        rules = [min_counts is not None and not optimal, channels is not None, min_snr is not None, optimal]
-        if sum(rules) != 1:
-            raise DataError(
-                "a spectrum is grouped by one rule", cure="Give one of min_counts=, channels=, min_snr=, optimal=True."
-            )
-        quality: Any = np.where(self.quality == 2, 0, self.quality)  # marks of an earlier grouping
+        from wolter.data.spectrum_grouping import group_spectrum
+
+        if isinstance(mode, (int, float)):
+            mode, value = "min", float(mode)
+        asked = [("min", min_counts), ("constant", channels), ("snmin", min_snr)]
+        given = [(rule, number) for rule, number in asked if number is not None]
         if optimal:
-            if self.rmf is None:
-                raise DataError("optimal grouping needs the energy resolution", cure="Give the spectrum an RMF.")
-            flags = _grouping.group_optimal(self.counts, self.rmf.fwhm_channels(), minimum=min_counts)
-        elif channels is not None:
-            flags = _grouping.group_constant(len(self), channels, short_last=True, **window)
-        elif min_snr is not None:
-            back, back_variance = self.scaled_background()
-            net, variance = (self.rate - back) * self.exposure, (self.variance + back_variance) * self.exposure**2
-            flags, marks = _grouping.group_min_snr(net, variance, min_snr, **window)
-            quality = np.where(quality == 0, marks, quality)
-        else:
-            assert min_counts is not None
-            flags, quality = _grouping.group_min(self.counts, min_counts, quality=quality, **window)
-        return replace(self, grouping=flags, quality=quality)
+            names = {"min": "optmin", "snmin": "optsnmin"}
+            given = [(names.get(rule, ""), number) for rule, number in given] or [("opt", None)]
+        if mode is not None:
+            given.append((mode.strip().lower(), value))
+        if len(given) != 1 or not given[0][0]:
+            raise DataError(
+                "a spectrum is grouped by one rule",
+                cure='Write group("min", 20), group("opt"), ... or give one of min_counts=, channels=, min_snr=.',
+            )
+        return group_spectrum(self, *given[0], first=first, last=last, template=template)
 
     def ungroup(self) -> Spectrum:
         """Copy with every channel a bin of its own, and the marks of grouping (QUALITY 2) taken back."""
