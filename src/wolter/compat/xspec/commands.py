@@ -27,6 +27,8 @@ class ErrorCommand:
         if entry is None or (name and name != entry.name) or not number.isdigit():
             raise XspecError("Error executing command: error")
         if not 1 <= int(number) <= len(entry.table.parameters):
+            SESSION.out(f"***Error:  Unable to locate parameter {number}")
+            SESSION.out("If parameter belongs to a named model, make sure model name is specified.")
             raise XspecError("Error executing command: error")
         return int(number)
 

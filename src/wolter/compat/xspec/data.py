@@ -45,6 +45,8 @@ class Spectrum:
             self._load(dataFile)
         except XspecError as error:
             SESSION.out(str(error))
+            show.in_use()
+            show.fit_lines()
             raise ValueError(str(error)) from error
         self._group = 1
         SESSION.spectra.append(self)
@@ -83,7 +85,14 @@ class Spectrum:
             if not files.is_none(file):
                 place = file if files.find(file) else files.find(file, beside)
                 if place is None:
-                    SESSION.out(f"***Warning: file {file} named in {name} was not found")
+                    kind = {self._read_rmf: "response", self._read_arf: "arf"}.get(setter, "background")
+                    SESSION.out(
+                        f"***XSPEC Error:  cannot open file named: {file}\nError: cannot read {kind} file {file}"
+                    )
+                    SESSION.out(f"*** {kind.capitalize()} file has format inconsistent with data:  "
+                                f"{kind} file {file} read skipped")  # fmt: skip
+                    continue
+                if setter == self._read_arf and self.engine.rmf is None:
                     continue
                 try:
                     setter(place)
@@ -122,6 +131,9 @@ class Spectrum:
 
     def _read_rmf(self, name: str) -> None:
         rmf = files.read_rmf(name, SESSION.cache)
+        if abs(float(rmf.energ_lo[0]) - 1e-3 * float(rmf.energ_hi[0])) <= 1e-9 * float(rmf.energ_hi[0]):
+            SESSION.out("\n***Warning: Detected response matrix energy bin value = 0 (or neg).")
+            SESSION.out("     XSPEC will instead use small finite value (response file will not be altered).")
         with translated():
             self.engine = self.engine.with_responses(rmf, None, allow_mismatch=True)
         self._rmf_name, self._arf_name = name, ""
@@ -176,8 +188,9 @@ class Spectrum:
 
     @background.setter
     def background(self, name: str | None) -> None:
+        had = bool(self._background_name)
         apply_background(self, name)
-        if self._background_name:
+        if self._background_name or had:
             SESSION.out(f"Net count rate (cts/s) for Spectrum:{self.index}  {show.net_rate(self)}")
         SESSION.data_changed()
         show.fit_lines()
@@ -455,8 +468,6 @@ class DataManager:
         """Remove all spectra."""
         SESSION.spectra.clear()
         SESSION.data_changed()
-        if not quiet:
-            SESSION.out("\nAll spectra removed.")
 
     def show(self) -> None:
         """Print a summary of all spectra."""
@@ -481,7 +492,9 @@ class DataManager:
                     spectrum._notice[:] = notice
                     _say_changed(np.arange(1, spectrum._all.total + 1), True, verb, number)
                 elif not notice:
-                    spectrum._notice &= spectrum._all.quality == 0
+                    _ignore_bad(spectrum, number)
+            if words == "all":
+                SESSION.out(f"All channels {verb}")
             SESSION.data_changed()
             show.fit_lines()
             return
@@ -494,9 +507,8 @@ class DataManager:
             for number in one.spectra:
                 spectrum = SESSION.spectra[number - 1]
                 chosen = _select(spectrum, one.channels, one.lo, one.hi)
-                changed = np.flatnonzero(chosen & (spectrum._notice | notice))
                 spectrum._notice[chosen] = notice
-                _say_changed(changed + 1, one.channels, verb, number)
+                _say_changed(np.flatnonzero(chosen) + 1, one.channels, verb, number)
         SESSION.data_changed()
         show.fit_lines()
 
@@ -540,13 +552,24 @@ def _select(spectrum: Spectrum, channels: bool, lo: float | None, hi: float | No
         return bin_range(*spectrum.engine.energy_bounds(spectrum._all), low, high)
 
 
+def _ignore_bad(spectrum: Spectrum, number: int) -> None:
+    bad = (spectrum._all.quality != 0) & spectrum._notice
+    spectrum._notice &= ~bad
+    header = spectrum.engine.header
+    named = "QUALITY" in header or any(str(header[k]).strip() == "QUALITY" for k in header if k.startswith("TTYPE"))
+    if named or spectrum.engine.quality.any():
+        SESSION.out(f"ignore: {int(bad.sum()):5d} channels ignored from  source number {number}")
+    else:
+        SESSION.out(f"ignore: no quality array present: spectrum {number}")
+
+
 def _say_changed(numbers: Any, channels: bool, verb: str, spectrum: int) -> None:
     text = range_text(numbers.tolist(), ",")
     if not text:
-        SESSION.out(f"No channels {verb} (no channels in specified range) in spectrum #     {spectrum}", 12)
+        SESSION.out(f"      No channels {verb} (no channels in specified range)")
         return
     for part in text.split(","):
         first, _, last = part.partition("-")
-        pair = f"({first},{last or first})" if channels else f"({first}-{last or first})"
+        pair = f"({first},{last or first})" if channels else f"({part})"
         count = int(last or first) - int(first) + 1
         SESSION.out(f"{count:6d} channels {pair} {verb} in spectrum # {spectrum:5d}")

@@ -77,7 +77,27 @@ def fakeit(number: int, settings: Any, noise: bool, prefix: str, no_write: bool)
     for fake, group, names in made:
         _load(fake, group, names, not no_write)
     SESSION.data_changed()
-    show.loaded(list(SESSION.spectra))
+    _say(wanted, made, noise, prefix, no_write)
+    show.in_use()
+    show.fit_lines()
+
+
+def _say(wanted: list[FakeitSettings], made: list[Any], noise: bool, prefix: str, no_write: bool) -> None:
+    """The command as PyXspec composes it, and which spectra have no background."""
+    parts = " ".join(s.background for s in wanted if s.background)
+    files_ = " ".join(f"& {s.response} & {s.arf}" for s in wanted[:1])
+    tail = " ".join(f"& {n['file']} & {_number(s.exposure)}, {_number(s.correction)}, {_number(s.backExposure)}"
+                    for s, (_, _, n) in zip(wanted, made, strict=True))  # fmt: skip
+    count = f"{'nowrite ' * no_write}{len(made)}" + (f" {parts}" if parts else "")
+    SESSION.out("xsFakeit cmd string:")
+    SESSION.out(f"fakeit {count} {files_} & {'y' if noise else 'n'} & {prefix or '/'} {tail}")
+    for index, (fake, _, _) in enumerate(made, 1):
+        if fake.background is None:
+            SESSION.out(f"No background will be applied to fake spectrum #{index}")
+
+
+def _number(value: Any) -> str:
+    return "" if value in ("", None) else str(float(str(value)))
 
 
 def _settings(settings: Any, total: int) -> list[FakeitSettings]:

@@ -57,7 +57,9 @@ def _matrices(engine: Any, method: str) -> None:
         variances, axes = principal_axes(matrix)
         variances = 1.0 / variances
     else:
-        variances, axes = principal_axes(np.linalg.pinv(matrix, hermitian=True))
+        root = np.sqrt(np.diag(matrix))
+        curvature = np.linalg.pinv(matrix / np.outer(root, root), hermitian=True) / np.outer(root, root)
+        variances, axes = principal_axes(curvature)
     width = 10 + min(10 * len(labels), 80)
     out("=" * width + "\n Variances and Principal Axes")
     out(" " * 9 + "".join(f"{n:>9}" for n in labels) + "  ")
@@ -72,15 +74,16 @@ def _matrices(engine: Any, method: str) -> None:
     out("-" * wide + "\n")
 
 
-def after_error(results: list[Any], delta: float, new_minimum: bool = False) -> None:
-    """Intervals; what cannot be searched is said first, as in XSPEC."""
+def after_error(results: list[Any], delta: float, better: Any = None) -> None:
+    """Intervals; what cannot be searched is said first, then a fit that the search found to be better."""
     out = SESSION.out
     for r in results:
         if r.codes[5] == "T":
             which = f"*** Parameter {_label(r.index - 1)} is not a variable model parameter"
             out(f"{which} and no confidence range will be calculated.")
     out(f" Parameter   Confidence Range ({delta:g})")
-    if new_minimum:
+    if better is not None:  # the fit at the minimum that was found
+        after_fit(better, SESSION.options.method)
         out("***Warning: New best fit found, fit parameters will be set to new values.")
     for r in results:
         if r.codes[5] == "T":
@@ -103,11 +106,11 @@ def after_steppar(grid: Any, numbers: list[int]) -> None:
     assert entry is not None
     names = [entry.table.parameters[n - 1].name for n in numbers]
     title = show.statistic_name(SESSION.options.statistic)
-    out(f"\n {title:>12}    Delta        " + "".join(f"{n:>12}" for n in names))
-    out(f" {'':>12}    {title:<12} " + "".join(f"{n:>12}" for n in numbers) + "\n")
+    out(f"\n{title:>16}{'  Delta   ':>12}" + "".join(f"{n:>14}" for n in names))
+    out(f"{'':>16}{title:>12}" + "".join(f"{n:>14}" for n in numbers) + "\n")
     mesh = [m.ravel(order="F") for m in np.meshgrid(*grid.axes, indexing="ij")]
     statistic = grid.statistic.ravel(order="F")
     index = [m.ravel(order="F") for m in np.indices(grid.statistic.shape)]
     for k, value in enumerate(statistic):
-        steps = "".join(f"{index[a][k]:5d} {mesh[a][k]:10.6g}" for a in range(len(mesh)))
-        out(f" {value:12.6g} {value - grid.fit_statistic:12.6g} {steps}")
+        steps = "".join(f"{index[a][k]:5d}{mesh[a][k]:12.5g}" for a in range(len(mesh)))
+        out(f"{value:16.5g}{value - grid.fit_statistic:12.5g}{steps}")

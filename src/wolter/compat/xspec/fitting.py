@@ -18,6 +18,11 @@ __all__ = ["FitManager"]
 
 _WEIGHTS = ("standard", "gehrels", "churazov", "model")
 _METHODS = {"leven": "leven", "migrad": "migrad"}
+_RENORM = {
+    "auto": "Renormalization will be performed automatically",
+    "prefit": "Renormalizations only performed before fitting",
+    "none": "Implicit renormalizations disabled - use renorm command",
+}
 _ENDLESS = 10_000  # iterations where the query is answered "yes" for ever
 
 
@@ -334,7 +339,8 @@ class FitManager:
     def renorm(self, setting: str | None = None) -> None:
         """Renormalise now, or choose when: "auto", "prefit", "none"."""
         if setting is not None:
-            SESSION.options.renorm = _one_of(setting, {"auto": 0, "prefit": 0, "none": 0}, "renorm setting")
+            SESSION.options.renorm = _one_of(setting, _RENORM, "renorm setting")
+            SESSION.out(f" {_RENORM[SESSION.options.renorm]}")
             return
         with translated("renorm"):
             SESSION.engine().renorm()

@@ -38,14 +38,16 @@ class Model:
         try:
             entry = SESSION.add_model(exprString, modName, int(sourceNum))
         except WolterError as error:
-            SESSION.out(f"***XSPEC Error: {error}")
+            show.model_error(exprString, error)
             raise XspecError("Model Command Error") from error
         self.__dict__.update(_entry=entry, _group=1)
         entry.models[0] = self
+        show.models([entry])
+        show.fit_lines()
         if setPars is not None:
             _set(self, list(setPars) if isinstance(setPars, list | tuple) else [setPars])
-        show.models()
-        show.fit_lines()
+            show.fit_lines()
+            show.models([entry], group=1)
 
     @classmethod
     def _of(cls, entry: ModelEntry, group: int) -> Model:
@@ -282,7 +284,7 @@ class ModelManager:
             raise XspecError(f"Error: a systematic error of {value} is not possible")
         SESSION.options.systematic = float(value)
         SESSION.model_changed()
-        show.fit_lines()
+        SESSION.out(f" Model systematic error set to {SESSION.options.systematic:g}")
 
     def addPyMod(
         self, func: Any, parInfo: Any, modelType: str, calcsErrors: bool = False, spectrumDependent: bool = False

@@ -37,6 +37,7 @@ class Parameter:
 
     def __init__(self, entry: ModelEntry, group: int, number: int) -> None:
         self._entry, self._group, self._number = entry, group, number
+        self._refused = False
 
     @property
     def _position(self) -> int:
@@ -82,8 +83,9 @@ class Parameter:
 
     @values.setter
     def values(self, given: Any) -> None:
+        self._refused = False
         self._assign(given)
-        _after(self._entry)
+        _after(self._entry, stale=self._refused)
 
     def _assign(self, given: Any) -> None:
         """Set value, delta and limits; a value outside the limits is reported and nothing is changed."""
@@ -101,6 +103,10 @@ class Parameter:
             new = limits
         if not new[0] <= value <= new[3]:
             SESSION.out(f"***Error: Desired Value {value:g} is outside hard range {new[0]:g} - {new[3]:g}")
+            SESSION.out(" Re-enter parameter value, delta, min, bot, top, and max values for ...")
+            numbers = f"{p.value:15.6g}{p.delta:11g}({self._delta():10.4g})" + "".join(f"{v:11g}" for v in limits)
+            SESSION.out(numbers)
+            self._refused = True
             return
         if any(f is not None for f in fields[2:]) and not self._fixed:
             new[1], new[2] = max(new[1], new[0]), min(new[2], new[3])
@@ -133,10 +139,13 @@ class Parameter:
         _after(self._entry)
 
     def _link(self, text: str) -> None:
+        before = self._engine.tie
         try:
             self._engine.tie = links.engine_text(text)
         except (ValueError, ParameterError) as error:
-            SESSION.out(f"***Error: parameter link {text!r}: {error}")
+            self._engine.tie = before
+            SESSION.out(f"***XSPEC Error: Invalid link expression: {getattr(error, 'cause', None) or error}")
+            SESSION.out("***XSPEC Error: Invalid link expression:  - ignored")
             return
         with contextlib.suppress(ParameterError):
             self._entry.table.refresh()
@@ -240,13 +249,13 @@ def _fields(given: Any) -> list[float | None]:
     return out + [None] * (6 - len(out))
 
 
-def _after(entry: ModelEntry) -> None:
+def _after(entry: ModelEntry, *, stale: bool = False) -> None:
     """What XSPEC does after a parameter was changed."""
     from wolter.compat.xspec import show
 
     if SESSION.options.renorm == "auto" and entry.active and SESSION.ready():
         SESSION.engine().renorm()
-    show.fit_lines()
+    show.fit_lines(stale=stale)
 
 
 class Component:

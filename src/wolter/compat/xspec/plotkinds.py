@@ -101,7 +101,7 @@ def full_name(word: str) -> str:
         return key
     found = [n for n in _NAMES if key and n.startswith(key)]
     if not found:
-        SESSION.out(f"***XSPEC Error: no such plot type: {word}")
+        SESSION.out(f"***XSPEC Error: Plot subcommand does not exist: {word}")
         raise XspecError("")
     return found[0]
 

@@ -179,8 +179,9 @@ class Session:
         model = EngineModel(expression, self.settings)
         entry = ModelEntry(name, source, ParameterTable(model, self.n_groups))
         for other in self.models.values():
-            if other.source == source:
+            if other.source == source and other.active and other.name != name:
                 other.active = False
+                self.out(f"\nPrevious model for source #: {source} has been rendered inactive.")
         self.models.pop(name, None)
         self.models[name] = entry
         self.follow(entry)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
+from wolter.compat.xspec import show
 from wolter.compat.xspec.errors import XspecError, missing, translated
 from wolter.compat.xspec.output import XspecLog
 from wolter.compat.xspec.session import SESSION
@@ -13,6 +14,26 @@ from wolter.compat.xspec.session import SESSION
 __all__ = ["XspecSettings"]
 
 VERSION = ("wolter", "12.15.1")
+# sources as XSPEC names them
+_ABUND = {
+    "angr": "Anders E. & Grevesse N. Geochimica et Cosmochimica Acta 53, 197 (1989)",
+    "aneb": "Anders E. & Ebihara Geochimica et Cosmochimica Acta 46, 2363 (1982)",
+    "aspl": "Asplund M, Grevesse N., Sauval A.J. & Scott P., 2009, ARAA, 47, 481",
+    "felc": "Feldman et al. ApJS 81, 387 (1992), coronal",
+    "feld": "Feldman U. Physica Scripta 46, 202 (1992) (abundances not included in this paper are set to grsa).",
+    "grsa": "Grevesse, N. & Sauval, A.J. Space Science Reviews 85, 161 (1998)",
+    "lodd": "Lodders, K. ApJ 591, 1220 (2003)",
+    "lpgp": "Lodders K., Palme H. & Gail H.P., Landolt-Bornstein VI/4B, 560 (2009) (photospheric)",
+    "lpgs": "Lodders K., Palme H. & Gail H.P., Landolt-Bornstein VI/4B, 560 (2009) (proto-solar)",
+    "wilm": "Wilms, J., Allen, A. & McCray, R. ApJ 542 914 (2000) "
+    "(abundances are set to zero for those elements not included in the paper).",
+    "file": "User defined abundance vector / no description specified",
+}
+_XSECT = {
+    "vern": "Verner, Ferland, Korista, and Yakovlev 1996",
+    "bcmc": "Balucinska-Church and McCammon, 1998",
+    "obcm": "Balucinska-Church and McCammon, 1992",
+}
 
 
 class _Strings(MutableMapping[str, str]):
@@ -84,7 +105,8 @@ class XspecSettings:
             SESSION.set_settings(abund=str(text) if words[0].lower() == "file" else words[0])
         SESSION.abund_name = "file" if words[0].lower() == "file" else words[0].lower()
         self._abund_text = str(text)
-        SESSION.out(f" Solar Abundance Vector set to {SESSION.abund_name}")
+        SESSION.out(f" Solar Abundance Vector set to {SESSION.abund_name}:  {_ABUND.get(SESSION.abund_name, '')}")
+        show.fit_lines()
 
     @property
     def xsect(self) -> str:
@@ -95,7 +117,9 @@ class XspecSettings:
     def xsect(self, text: str) -> None:
         with translated("xsect"):
             SESSION.set_settings(xsect=str(text).split()[0])
-        SESSION.out(f" Cross Section Table set to {SESSION.settings.xsect}")
+        name = SESSION.settings.xsect
+        SESSION.out(f" Cross Section Table set to {name}:  {_XSECT.get(name, '')}")
+        show.fit_lines()
 
     @property
     def cosmo(self) -> tuple[str, str, str]:
@@ -112,6 +136,7 @@ class XspecSettings:
                 old[i] = float(part)
         with translated("cosmo"):
             SESSION.set_settings(cosmo=tuple(old))
+        show.fit_lines()
 
     @property
     def chatter(self) -> int:
@@ -152,6 +177,7 @@ class XspecSettings:
     @seed.setter
     def seed(self, value: int) -> None:
         SESSION.seed = int(value)
+        SESSION.out(f"Random number generator has been re-initialized with seed = {SESSION.seed}")
 
     @property
     def parallel(self) -> _Parallel:

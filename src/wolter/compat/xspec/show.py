@@ -82,13 +82,18 @@ def net_rate(one: Spectrum) -> str:
     return text
 
 
+def in_use() -> None:
+    """Number of spectra."""
+    count = len(SESSION.spectra)
+    SESSION.out(f"\n{count} spectr{'um ' if count == 1 else 'a '} in use\n ")
+
+
 def loaded(spectra: list[Spectrum]) -> None:
     """After a data command."""
     out = SESSION.out
     if not out.heard():
         return
-    count = len(SESSION.spectra)
-    out(f"\n{count} spectr{'um ' if count == 1 else 'a '} in use\n ")
+    in_use()
     for one in spectra:
         out(f"Spectral Data File: {one.fileName}  Spectrum {one.index}")
         _body(one)
@@ -170,13 +175,13 @@ def _table(entry: ModelEntry, group: int | None, numbers: list[int] | None) -> N
     out = SESSION.out
     entry.table.refresh()
     label = f"{entry.name}:" if entry.name else ""
-    state = "Active/On" if entry.active else "Inactive"
+    state = ("Active/On" if SESSION.spectra else "Active/Off") if entry.active else "Inactive"
     out(f"{_RULE}\nModel {label}{_numbered(entry)} Source No.: {entry.source}   {state}")
     out("Model Model Component  Parameter  Unit     Value\n par  comp")
     for model in entry.models:
         if group is not None and model._group != group:
             continue
-        if entry.table.n_groups > 1:
+        if entry.table.n_groups > 1 and numbers is None:
             out(f"                           Data group: {model._group}")
         for component in model._engine.components:
             for p in component.parameters:
@@ -203,15 +208,41 @@ def _state(parameter: Any) -> str:
     return f"+/-  {number(sigma) if sigma > 0 else '0.0'}"
 
 
+def model_error(text: str, error: WolterError) -> None:
+    """What is wrong with a model expression; XSPEC lists its components if a name is unknown."""
+    from wolter.models.catalogue import list_components
+
+    out = SESSION.out
+    words = re.findall(r"[A-Za-z]\w*", text.split("{")[0])
+    known = {d.name.lower(): d for d in list_components()}
+    unknown = [w for w in words if not any(k.startswith(w.lower()) for k in known)]
+    if not unknown:
+        out(f"***XSPEC Error: {error}")
+        return
+    out(f"***XSPEC Error:  No model component named {unknown[0]}\n{unknown[0]} is not a valid model component name.\n")
+    kinds = {
+        "additive": "Additive",
+        "multiplicative": "Multiplicative",
+        "convolution": "Convolution",
+        "mixing": "Mixing",
+    }
+    for kind, title in kinds.items():
+        names = sorted({d.name for d in known.values() if d.kind == kind})
+        out(f" {title} Models: ")
+        for start in range(0, len(names), 6):
+            out("".join(f"{n:<12}" for n in names[start : start + 6]).rstrip())
+        out()
+
+
 # -- fit ----------------------------------------------------------------------------------------------------------
 
 
-def fit_lines() -> None:
-    """Statistic after a change, if anyone reads it and there is one."""
+def fit_lines(*, stale: bool = False) -> None:
+    """Statistic after a change, if anyone reads it and there is one; `stale`: say that the fit is no longer current."""
     if SESSION.out.heard() and SESSION.spectra and SESSION.active:
         try:
             if SESSION.ready():
-                _statistics(SESSION.engine())
+                _statistics(SESSION.engine(), stale)
         except (WolterError, XspecError) as error:
             SESSION.out(f"***Warning: {error}")
 
@@ -222,7 +253,7 @@ def fit() -> None:
     SESSION.out(f" Weighting method: {SESSION.options.weight}")
 
 
-def _statistics(engine: Any) -> None:
+def _statistics(engine: Any, stale: bool = False) -> None:
     out, options = SESSION.out, SESSION.options
     names = {e.statistic for e in engine.dataset.spectra}
     for name in [n for n in STATISTICS if n in names]:
@@ -230,7 +261,12 @@ def _statistics(engine: Any) -> None:
         value = sum(c for c, e in parts if e.statistic == name)
         bins = sum(e.bins.stop - e.bins.start for _, e in parts if e.statistic == name)
         tail = "." if name == "chi" else f" and {engine.dof} degrees of freedom."
+        if engine.bayes and len(names) == 1:
+            value = engine.statistic
         out(f"\nFit statistic : {STATISTICS[name]} = {statistic_value(value):>14} using {bins} PHA bins{tail}")
+        if engine.bayes:
+            prior = engine.statistic - float(sum(engine.contributions))
+            out(f"   (Statistic includes a Bayesian contribution = {digits(prior, 6)})")
     _warning(engine, "chi" in names)
     test = _test(engine)
     label = TESTS.get(options.test, options.test)
@@ -240,8 +276,8 @@ def _statistics(engine: Any) -> None:
 
         out(f" Reduced chi-squared = {_reduced(test, engine.dof):>14} for {engine.dof:6d} degrees of freedom ")
         out(f" Null hypothesis probability = {chi2_sf(test, engine.dof):14.6e}")
-        _warning(engine, True)
-    if not engine.fitted:
+        _warning(engine, options.test == "chi")
+    if stale or not engine.fitted:
         out(" Current data and model not fit yet.")
 
 
