@@ -205,6 +205,8 @@ class Mission:
         ``"module:function"``, ``(radius_arcsec[n], energy_kev, off_axis_arcmin) -> encircled fraction[n]``.
     pile_up : mapping of str to float
         Mode -> counts/s above which the spectrum of a point source is piled up.
+    field_radius : float or None
+        Largest angle from the pointing at which the field of view still sees the sky, arcmin.
     archive : mapping
         Catalogue name, search radius, folder pattern and role patterns in the public archive.
     notes : tuple of str
@@ -235,6 +237,7 @@ class Mission:
     vignetting: str | None = None
     psf: str | None = None
     pile_up: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    field_radius: float | None = None
     archive: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     @property

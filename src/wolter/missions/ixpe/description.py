@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from wolter.mission import EnergyScale, EventColumns, FileRole, HeaderLike, Mission, Weighting
+from wolter.missions.ixpe.archive import ARCHIVE
 
 __all__ = ["MISSION"]
 
@@ -76,8 +77,10 @@ MISSION = Mission(
     weightings=MappingProxyType({w.name: w for w in _WEIGHTINGS}),
     default_weighting="neff",
     classify=classify,
+    archive=ARCHIVE,
     simulator="wolter.missions.ixpe.simulator:simulate",
     nominal_responses="wolter.missions.ixpe.nominal:nominal_responses",
+    field_radius=9.1,  # half the diagonal of 12.9 x 12.9 arcmin (Weisskopf et al. 2022)
     notes=(
         "Stokes spectra are Gaussian, not Poisson: fit them with chi, after grouping I to at least 30 counts a bin.",
         "Q and U spectra take the modulation response (MRF) where I takes the effective area (ARF).",

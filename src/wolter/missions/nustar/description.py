@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from wolter.mission import CoordinateFrame, EnergyScale, EventColumns, FileRole, HeaderLike, Mission
 from wolter.missions._headers import column_names, first_text, ogip_role, text
+from wolter.missions.nustar.archive import ARCHIVE
 
 __all__ = ["MISSION", "PIXEL_ARCSEC"]
 
@@ -87,6 +88,7 @@ MISSION = Mission(
     band=(3.0, 79.0),
     gti_names=("GTI", "STDGTI"),
     classify=classify,
+    archive=ARCHIVE,
     frames=MappingProxyType(
         {
             "sky": CoordinateFrame("sky", "X", "Y", PIXEL_ARCSEC, (1, 1), (1000, 1000)),
@@ -97,5 +99,6 @@ MISSION = Mission(
     ),
     modes=("SCIENCE", "SCIENCE_SC", "OCCULTATION", "SLEW", "SAA", "CALIBRATION"),
     selection=MappingProxyType({"": "GRADE>=0 && GRADE<=26 && STATUS==b000000000x0xx000"}),
+    field_radius=9.2,  # half the diagonal of 13 x 13 arcmin (Harrison et al. 2013)
     notes=("EXPOSURE is live time; light curves are not corrected for dead time bin by bin unless asked.",),
 )

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from wolter.mission import CoordinateFrame, EnergyScale, EventColumns, FileRole, HeaderLike, Mission
 from wolter.missions._headers import first_text, ogip_role, text
+from wolter.missions.swift_xrt.archive import ARCHIVE
 
 __all__ = ["MISSION", "PIXEL_ARCSEC"]
 
@@ -82,6 +83,7 @@ MISSION = Mission(
     band=(0.3, 10.0),
     gti_names=("GTI", "STDGTI"),
     classify=classify,
+    archive=ARCHIVE,
     frames=MappingProxyType(
         {
             "sky": CoordinateFrame("sky", "X", "Y", PIXEL_ARCSEC, (1, 1), (1000, 1000)),
@@ -92,6 +94,7 @@ MISSION = Mission(
     modes=("PHOTON", "WINDOWED"),
     selection=MappingProxyType({"PHOTON": "GRADE<=12", "WINDOWED": "GRADE<=2", "": "GRADE<=12"}),
     pile_up=MappingProxyType({"PHOTON": 0.5, "WINDOWED": 100.0}),
+    field_radius=16.7,  # half the diagonal of 23.6 x 23.6 arcmin (Burrows et al. 2005)
     notes=(
         "Photon-counting spectra of point sources above about 0.5 counts/s are piled up: leave out the core.",
         "Windowed-timing data have one spatial dimension: regions are boxes along the window.",

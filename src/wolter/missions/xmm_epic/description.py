@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from wolter.mission import CoordinateFrame, EnergyScale, EventColumns, FileRole, HeaderLike, Mission
 from wolter.missions._headers import first_text, ogip_role, text
+from wolter.missions.xmm_epic.archive import ARCHIVE
 
 __all__ = ["MISSION", "PIXEL_ARCSEC"]
 
@@ -65,6 +66,7 @@ MISSION = Mission(
     band=(0.5, 10.0),
     gti_names=("STDGTI", "GTI"),
     classify=classify,
+    archive=ARCHIVE,
     frames=MappingProxyType(
         {
             "sky": CoordinateFrame("sky", "X", "Y", PIXEL_ARCSEC, (1, 1), (51840, 51840)),
@@ -82,5 +84,6 @@ MISSION = Mission(
     ),
     dialect="sas",
     pile_up=MappingProxyType({"PN": 2.0, "M1": 0.5, "M2": 0.5}),
+    field_radius=15.0,  # field of view of 30 arcmin diameter (Users' Handbook)
     notes=("Each CCD has good times and live times of its own: EXPOSURE of a spectrum is that of the CCDs it covers.",),
 )

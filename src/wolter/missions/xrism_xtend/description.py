@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from wolter.mission import CoordinateFrame, EnergyScale, EventColumns, FileRole, HeaderLike, Mission
 from wolter.missions._headers import first_text, ogip_role, text
+from wolter.missions.xrism_xtend.archive import ARCHIVE
 
 __all__ = ["MISSION", "PIXEL_ARCSEC"]
 
@@ -74,6 +75,7 @@ MISSION = Mission(
     band=(0.6, 10.0),
     gti_names=("GTI", "STDGTI"),
     classify=classify,
+    archive=ARCHIVE,
     frames=MappingProxyType(
         {
             "sky": CoordinateFrame("sky", "X", "Y", PIXEL_ARCSEC, (1, 1), (2430, 2430)),
@@ -85,5 +87,6 @@ MISSION = Mission(
     ),
     modes=("WINDOW1", "WINDOW2", "WINDOW1BURST", "WINDOW2BURST"),
     selection=MappingProxyType({"": "GRADE==0||GRADE==2||GRADE==3||GRADE==4||GRADE==6"}),
+    field_radius=27.2,  # half the diagonal of 38.5 x 38.5 arcmin (XRISM Quick Reference)
     notes=("Xtend events below 0.6 keV are not recommended.",),
 )
