@@ -11,6 +11,8 @@ from wolter._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from wolter.sources.edges import edge_pixels, near_edge, sensor_mask
+    from wolter.sources.entries import ObservationEntry
+    from wolter.sources.library import Library, Product
     from wolter.sources.masks import circular_mask, interloper_mask, region_mask, source_and_background
     from wolter.sources.matching import DetectedSource, SourceMatch, detected_sources, match_sources
     from wolter.sources.peaks import Peak, hierarchical_peak, simple_peak
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
 
 _EXPORTS = {
     "DetectedSource": "matching",
+    "Library": "library",
+    "ObservationEntry": "entries",
     "Peak": "peaks",
+    "Product": "library",
     "SourceMatch": "matching",
     "circular_mask": "masks",
     "detected_sources": "matching",
@@ -37,7 +42,10 @@ _EXPORTS = {
 
 __all__ = [
     "DetectedSource",
+    "Library",
+    "ObservationEntry",
     "Peak",
+    "Product",
     "SourceMatch",
     "circular_mask",
     "detected_sources",
