@@ -129,6 +129,7 @@ class FileRole:
 
     ``mode`` tells event files of one detector apart (data mode, exposure, part of the field): files that differ in
     it are parts of one observation, not rivals. ``rank`` orders the modes, the usual one for science highest.
+    ``energy`` is the band (keV) of an image or exposure map, where the file says it.
     """
 
     path: Path
@@ -139,6 +140,7 @@ class FileRole:
     mode: str | None = None
     filter: str | None = None
     rank: int = 0
+    energy: tuple[float, float] | None = None
 
 
 def _no_role(path: Path, headers: Sequence[HeaderLike]) -> FileRole | None:

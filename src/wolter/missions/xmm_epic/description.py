@@ -10,7 +10,9 @@ point sources in full-frame mode: 2 (pn) and 0.5 counts/s (MOS) (Users' Handbook
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -43,10 +45,37 @@ def classify(path: Path, headers: Sequence[HeaderLike]) -> FileRole | None:
             return FileRole(path, "attitude")
     creator = first_text(headers[:1], "CREATOR")
     if creator.startswith("EEXPMAP"):
-        return FileRole(path, "exposure map", detector, mode=first_text(headers, "EXPIDSTR") or None, filter=chosen)
+        mode = first_text(headers, "EXPIDSTR") or None
+        return FileRole(path, "exposure map", detector, mode=mode, filter=chosen, energy=_map_band(headers))
     if creator.startswith("EMASK"):
         return FileRole(path, "detector mask", detector)
-    return ogip_role(path, headers, detector)
+    role = ogip_role(path, headers, detector)
+    if role is not None and role.role == "image":
+        mode = first_text(headers, "EXPIDSTR") or None
+        return replace(role, mode=mode, filter=chosen, energy=_image_band(headers))
+    return role
+
+
+def _map_band(headers: Sequence[HeaderLike]) -> tuple[float, float] | None:
+    """Band (keV) of an exposure map: pimin and pimax (eV) of the command that made it, kept in XPROC0."""
+    command = str(headers[0].get("XPROC0", ""))
+    ends = [re.search(rf"\b{name}=(\d+)", command) for name in ("pimin", "pimax")]
+    if ends[0] is None or ends[1] is None:
+        return None
+    return int(ends[0][1]) / 1000.0, int(ends[1][1]) / 1000.0
+
+
+def _image_band(headers: Sequence[HeaderLike]) -> tuple[float, float] | None:
+    """Band (keV) of an image: the range of PI (eV) in its data subspace."""
+    header = headers[0]
+    for n in range(1, 100):
+        name = text(header, f"DSTYP{n}")
+        if not name:
+            return None
+        ends = re.fullmatch(r"(\d+):(\d+)", str(header.get(f"DSVAL{n}", "")).strip()) if name == "PI" else None
+        if ends is not None:
+            return int(ends[1]) / 1000.0, int(ends[2]) / 1000.0
+    return None
 
 
 def _rank(headers: Sequence[HeaderLike]) -> int:
