@@ -124,6 +124,7 @@ class Likelihood:
         # statistic, logarithm of lambda and parameters after each iteration of the last "leven", for printed reports
         self.history: list[tuple[float, float, Array]] = []
         self.slopes: list[float] = []
+        self.step_share = _XSPEC  # step of the scheme "xspec" as a share of the value; not positive: each delta
         self._bins = [entry.bins for entry in self.dataset.spectra]
         self._starts = np.array([b.start for b in self._bins], dtype=np.intp)
         self.pieces = [p for g in models.grids for t in g.own_terms for p in self._split(g, t)]
@@ -288,7 +289,8 @@ class Likelihood:
         """
         free = self.free
         if scheme == "xspec":
-            h = np.where(points != 0, _XSPEC * np.abs(points), free.delta)
+            share = self.step_share
+            h = np.where(points != 0, share * np.abs(points), free.delta) if share > 0 else free.delta + 0.0 * points
             return np.minimum(points + h, free.upper), np.maximum(points - h, free.lower), 2.0 * h
         h = _FORWARD * np.maximum(np.abs(points), 0.1 * free.delta)
         h = np.where(h > 0, h, _FORWARD)

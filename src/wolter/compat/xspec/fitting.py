@@ -219,6 +219,7 @@ class FitManager:
 
         engine, options = SESSION.engine(), SESSION.options
         limit = _ENDLESS if options.query == "yes" else options.iterations
+        engine.likelihood.step_share = options.delta
         with warnings.catch_warnings(), translated("fit"):
             warnings.simplefilter("ignore", WolterWarning)
             engine.run(
