@@ -404,7 +404,9 @@ class ChainManager:
             joined()
             raise XspecError("Error: the loaded chains belong to other parameters than the present model's")
         criterion, effective = deviance_information(engine, data)
-        SESSION.out(f" Deviance Information Criterion = {criterion:.6g}, effective number of parameters {effective:.6g}")
+        SESSION.out(
+            f" Deviance Information Criterion = {criterion:.6g}, effective number of parameters {effective:.6g}"
+        )
         return criterion, effective
 
     def stat(self, parIdx: int | str) -> tuple[float, float, float, float]:
@@ -450,7 +452,7 @@ class ChainManager:
                 out(f" {density[k]:12.6g} {share[k]:12.6g}" + "".join(f" {m[k]:13.6g}" for m in mesh))
 
     def marginResults(self, arg: Any) -> list[float]:
-        """Of the last margin: "probability" (density), "fraction", or the values of a parameter; the first runs fastest."""
+        """Of the last margin: "probability" (density), "fraction", or values of a parameter; the first runs fastest."""
         result = self._margin
         if result is None:
             raise XspecError("Error: margin has not been run")

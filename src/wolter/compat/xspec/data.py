@@ -9,11 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from wolter.compat.xspec import files, show
+from wolter.compat.xspec import dummies, files, show
 from wolter.compat.xspec.axis import to_kev
 from wolter.compat.xspec.errors import XspecError, missing, translated
 from wolter.compat.xspec.ranges import parse_ranges, range_text
-from wolter.compat.xspec.response import SMALL, Background, MultiResponse, Response, _scale, apply_background
+from wolter.compat.xspec.response import (
+    SMALL,
+    Background,
+    Correction,
+    MultiResponse,
+    Response,
+    _scale,
+    apply_background,
+)
 from wolter.compat.xspec.session import SESSION
 from wolter.data.grouping import bin_range
 
@@ -39,8 +47,6 @@ class Spectrum:
         backFile: str | None = None,
         corrFile: str | None = None,
     ) -> None:
-        if corrFile is not None:
-            raise missing("Spectrum(corrFile=...)", "the engine has no correction files")
         try:
             self._load(dataFile)
         except XspecError as error:
@@ -50,7 +56,7 @@ class Spectrum:
             raise ValueError(str(error)) from error
         self._group = 1
         SESSION.spectra.append(self)
-        for attribute, value in (("response", respFile), ("background", backFile)):
+        for attribute, value in (("response", respFile), ("background", backFile), ("correction", corrFile)):
             if value is not None:
                 setattr(self, attribute, value)
         if arfFile is not None:
@@ -71,17 +77,19 @@ class Spectrum:
         self = cls.__new__(cls)
         self.engine, self._name, self._group = engine, name, group
         self._rmf_name, self._arf_name, self._background_name = rmf, arf, background
+        self._correction_name = ""
         self._reset()
         return self
 
     def _load(self, name: str) -> None:
         self.engine = files.read_spectrum(name)
         self._name = name
-        self._rmf_name = self._arf_name = self._background_name = ""
+        self._rmf_name = self._arf_name = self._background_name = self._correction_name = ""
         self._reset()
         beside = self.engine.path.parent if self.engine.path else None
-        header = self.engine.respfile, self.engine.ancrfile, self.engine.backfile
-        for file, setter in zip(header, (self._read_rmf, self._read_arf, self._read_background), strict=True):
+        header = self.engine.respfile, self.engine.ancrfile, self.engine.backfile, self.engine.corrfile
+        setters = self._read_rmf, self._read_arf, self._read_background, self._read_correction
+        for file, setter in zip(header, setters, strict=True):
             if not files.is_none(file):
                 place = file if files.find(file) else files.find(file, beside)
                 if place is None:
@@ -106,6 +114,7 @@ class Spectrum:
             ("_rmf_name", self._read_rmf),
             ("_arf_name", self._read_arf),
             ("_background_name", self._read_background),
+            ("_correction_name", self._read_correction),
         ):
             if setter == mine and getattr(self, attribute):
                 setattr(self, attribute, file)
@@ -116,6 +125,8 @@ class Spectrum:
         self._flux: dict[int, tuple[float, ...]] = {}
         self._lumin: dict[int, tuple[float, ...]] = {}
         self._eqwidth: tuple[float, ...] = (0.0, 0.0, 0.0)
+        self._real: tuple[Any, Any, str, str] | None = None  # the response behind a dummy one
+        self._energies: Any = None  # of a dummy response that only says where models are computed
 
     # -- responses ------------------------------------------------------------------------------------------------
 
@@ -146,6 +157,24 @@ class Spectrum:
 
     def _read_background(self, name: str) -> None:
         apply_background(self, name)
+
+    def _read_correction(self, name: str) -> None:
+        correction = files.read_spectrum(name, "correction")
+        if len(correction) != len(self.engine):
+            raise XspecError(f"Error: correction file {name} has another number of channels than the spectrum")
+        self.engine = self.engine.replace(correction=correction, corrfile=name)
+        self._correction_name = name
+
+    def model_edges(self) -> Any:
+        """Energies on which models are computed for this spectrum."""
+        return SESSION.energies_for(self._rmf().edges if self._energies is None else self._energies)
+
+    def fitted(self, session: Any) -> Any:
+        """The spectrum as the engine fits it: with its response on the energies of the models."""
+        rmf, edges = self.engine.rmf, self.model_edges()
+        if edges is rmf.edges or (len(edges) == len(rmf.edges) and (edges == rmf.edges).all()):
+            return self.engine
+        return self.engine.replace(rmf=session.regridded(rmf, self.engine.arf, edges), arf=None)
 
     def _set_arf(self, name: str | None) -> None:
         if files.is_none(name):
@@ -196,13 +225,20 @@ class Spectrum:
         show.fit_lines()
 
     @property
-    def correction(self) -> Any:
-        raise missing("Spectrum.correction", "the engine has no correction files")
+    def correction(self) -> Correction | None:
+        """Correction file, None without one; set with its name."""
+        return None if self.engine.correction is None else Correction(self)
 
     @correction.setter
-    def correction(self, name: Any) -> None:
-        if not files.is_none(name):
-            raise missing("Spectrum.correction", "the engine has no correction files")
+    def correction(self, name: str | None) -> None:
+        if files.is_none(name):
+            self.engine = self.engine.replace(correction=None, corrfile="none")
+            self._correction_name = ""
+        else:
+            assert name is not None
+            self._read_correction(name)
+        SESSION.data_changed()
+        show.fit_lines()
 
     @property
     def cornorm(self) -> float:
@@ -212,14 +248,27 @@ class Spectrum:
     @cornorm.setter
     def cornorm(self, value: float) -> None:
         self.engine = self.engine.replace(corrscal=float(value))
+        SESSION.data_changed()
+        show.fit_lines()
 
-    def dummyrsp(self, *args: Any, **kwargs: Any) -> None:
-        """Replace the response by a dummy."""
-        raise missing("Spectrum.dummyrsp", "the engine has no dummy responses")
+    def dummyrsp(
+        self,
+        lowE: float | None = None,
+        highE: float | None = None,
+        nBins: int | None = None,
+        scaleType: str | None = None,
+        chanOffset: float | None = None,
+        chanWidth: float | None = None,
+        sourceNum: int = 1,
+    ) -> None:
+        """Replace the response by a dummy; with a channel width of zero only say where models are computed."""
+        if sourceNum != 1:
+            raise missing("Spectrum.dummyrsp(sourceNum=...)", "dummy responses are those of source 1")
+        dummies.set_dummy([self], lowE, highE, nBins, scaleType, chanOffset, chanWidth)
 
     def diagrsp(self) -> None:
-        """Replace the response by a diagonal one."""
-        raise missing("Spectrum.diagrsp", "the engine has no diagonal responses")
+        """Replace the response by a diagonal one: the area stays, the resolution is perfect."""
+        dummies.set_diagonal([self])
 
     # -- data -----------------------------------------------------------------------------------------------------
 
@@ -512,16 +561,28 @@ class DataManager:
         SESSION.data_changed()
         show.fit_lines()
 
-    def dummyrsp(self, *args: Any, **kwargs: Any) -> None:
-        """Replace all responses by a dummy."""
-        raise missing("AllData.dummyrsp", "the engine has no dummy responses")
+    def dummyrsp(
+        self,
+        lowE: float | None = None,
+        highE: float | None = None,
+        nBins: int | None = None,
+        scaleType: str | None = None,
+        chanOffset: float | None = None,
+        chanWidth: float | None = None,
+    ) -> None:
+        """Replace all responses by a dummy; what is left out is as in the last call (0.1, 50, 5000, "log", 0, 0).
+
+        With a channel width of zero the responses stay, and models are computed on the energies given.
+        """
+        dummies.set_dummy(SESSION.spectra, lowE, highE, nBins, scaleType, chanOffset, chanWidth)
 
     def diagrsp(self) -> None:
         """Replace all responses by diagonal ones."""
-        raise missing("AllData.diagrsp", "the engine has no diagonal responses")
+        dummies.set_diagonal(SESSION.spectra)
 
     def removeDummyrsp(self) -> None:
-        """Take dummy responses back: there are none."""
+        """Take dummy and diagonal responses back."""
+        dummies.remove(SESSION.spectra)
 
     def fakeit(
         self,

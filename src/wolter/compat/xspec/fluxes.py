@@ -9,6 +9,7 @@ import numpy as np
 
 from wolter.compat.xspec.errors import XspecError, translated
 from wolter.compat.xspec.session import SESSION, ModelEntry
+from wolter.data.response_tools import energy_grid
 from wolter.errors import WolterWarning
 from wolter.fit.flux import band_flux, model_fluxes
 from wolter.models.cosmology import luminosity_factor
@@ -22,18 +23,17 @@ _UNIT = 1e44  # erg/s in which PyXspec gives luminosities
 
 def make_edges(lo: float, hi: float, number: int, spacing: str = "log") -> Any:
     """Edges of an energy grid, keV."""
-    if not 0 < lo < hi or number < 1:
-        raise XspecError(f"Error: {lo} {hi} {number} is no energy grid")
-    return np.geomspace(lo, hi, number + 1) if spacing.startswith("log") else np.linspace(lo, hi, number + 1)
+    with translated("energies"):
+        return energy_grid(lo, hi, number, "log" if spacing.startswith("log") else "lin")
 
 
 def edges_of(spectrum: int) -> Any:
     """Energy edges for a spectrum, or of the dummy grid for zero."""
     if spectrum == 0:
-        return make_edges(*SESSION.dummy) if SESSION.grid is None else SESSION.grid
+        return SESSION.energies_for(make_edges(*SESSION.dummy))
     if not 1 <= spectrum <= len(SESSION.spectra):
         raise XspecError(f"Error: Spectrum index number is out of range: {spectrum}")
-    return SESSION.spectra[spectrum - 1]._rmf().edges
+    return SESSION.spectra[spectrum - 1].model_edges()
 
 
 def values_of(entry: ModelEntry, group: int, spectrum: int) -> Any:

@@ -149,6 +149,15 @@ class Model:
         """Of the last calcLumin without data."""
         return fluxes.MODEL_FLUX.get((id(self._entry), "lumin"), (0.0,) * 6)
 
+    @staticmethod
+    def showList() -> None:
+        """Print the names of all components."""
+        from wolter.models.registry import available_names
+
+        names = available_names()
+        for first in range(0, len(names), 6):
+            SESSION.out(" " + "".join(f"{n:<13}" for n in names[first : first + 6]))
+
     def show(self) -> None:
         """Print the parameters of this data group."""
         show.models([self._entry], group=self._group)
@@ -261,17 +270,13 @@ class ModelManager:
         fluxes.equivalent_width(component, rangeFrac, err, number, level)
 
     def setEnergies(self, arg1: Any, arg2: Any = None) -> None:
-        """Energies on which models are computed where there are no data: ``"lo hi n log"``, or "reset"."""
-        text = str(arg1).strip()
-        if text == "reset":
-            SESSION.grid = None
-            return
-        if text == "extend" or arg2 is not None:
-            raise missing("AllModels.setEnergies", "models of loaded spectra use the energies of their responses")
-        words = text.replace(",", " ").split()
-        if len(words) < 3 or not words[2].isdigit():
-            raise missing("AllModels.setEnergies", "only one range 'lo hi n [lin|log]' is understood")
-        SESSION.grid = fluxes.make_edges(float(words[0]), float(words[1]), int(words[2]), "".join(words[3:4]) or "lin")
+        """Energies on which models are computed: ``"lo hi n log, hi n lin"``, a file, "extend", or "reset".
+
+        ``setEnergies("extend", "low,0.01,100,log high,200.,50,log")`` adds to those of the responses.
+        """
+        from wolter.compat.xspec import dummies
+
+        dummies.set_energies(arg1, arg2)
 
     @property
     def systematic(self) -> float:
@@ -302,17 +307,19 @@ class ModelManager:
         """Load compiled local models."""
         raise missing("AllModels.lmod", "compiled local models need XSPEC; write the model with addPyMod")
 
-    def mdefine(self, *args: Any, **kwargs: Any) -> None:
-        """Define a model by an expression."""
-        raise missing("AllModels.mdefine", "write the model with addPyMod")
+    def mdefine(self, cmdStr: str = "") -> None:
+        """Define a model by an expression: ``"name expression : type emin emax"``; without one list or delete them."""
+        from wolter.compat.xspec import dummies
+
+        dummies.mdefine(str(cmdStr))
 
     def simpars(self, *args: Any, **kwargs: Any) -> tuple[float, ...]:
         """Random parameter values from the covariance of the fit."""
         return fluxes.draw_parameters()
 
-    @property
-    def tclLoad(self) -> Any:
-        raise missing("AllModels.tclLoad", "there is no Tcl")
+    def tclLoad(self, *args: Any, **kwargs: Any) -> None:
+        """Run a Tcl script that loads models."""
+        raise missing("AllModels.tclLoad", "there is no Tcl; write the model with addPyMod")
 
     def __len__(self) -> int:
         return len(SESSION.models)

@@ -174,6 +174,24 @@ class Background:
         return f"<Background {self.fileName}>"
 
 
+class Correction(Background):
+    """Correction file of a spectrum; attributes as those of Background."""
+
+    @property
+    def _engine(self) -> Any:
+        correction = self._spectrum.engine.correction
+        if correction is None:
+            raise XspecError("Error: the spectrum has no correction file")
+        return correction
+
+    @property
+    def fileName(self) -> str:
+        return self._spectrum._correction_name
+
+    def __repr__(self) -> str:
+        return f"<Correction {self.fileName}>"
+
+
 def _scale(value: Any) -> Any:
     return float(value) if np.ndim(value) == 0 else tuple(np.asarray(value).tolist())
 

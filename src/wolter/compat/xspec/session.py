@@ -9,9 +9,12 @@ import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from wolter.compat.xspec.errors import XspecError, missing, translated
 from wolter.compat.xspec.output import Output
 from wolter.data import SpectrumSet
+from wolter.data.response_tools import energy_grid, response_on_energies
 from wolter.errors import WolterWarning
 from wolter.fit import Fit as EngineFit
 from wolter.fit.table import ParameterTable
@@ -117,7 +120,10 @@ class Session:
         self.options = FitOptions()
         self.cache: dict[Any, Any] = {}
         self.dummy: tuple[float, float, int, str] = (0.1, 50.0, 5000, "log")
-        self.grid: Any = None
+        self.dummy_channels: tuple[float, float] = (0.0, 0.0)  # offset and width of the channels of a dummy response
+        self.grid: Any = None  # energies set for all models
+        self.extensions: dict[str, tuple[float, int, str]] = {}  # "low", "high": energy, bins, spacing
+        self._regridded: dict[Any, Any] = {}
         self._engine: EngineFit | None = None
         self._numbers: list[int] = []
         self.covariance: Any = None
@@ -202,11 +208,31 @@ class Session:
         if not usable:
             raise XspecError("no channel is noticed in any spectrum")
         data = SpectrumSet(
-            [s.engine for s in usable],
+            [s.fitted(self) for s in usable],
             groups=[s.dataGroup for s in usable],
             notice=[s.channel_mask() for s in usable],
         )
         return data, [s.index for s in usable]
+
+    def energies_for(self, edges: Any) -> Any:
+        """Energies on which models are computed for a response with these edges."""
+        if self.grid is not None:
+            return self.grid
+        for side, (energy, number, spacing) in self.extensions.items():
+            with translated("energies"):
+                if side == "low" and energy < edges[0]:
+                    edges = np.append(energy_grid(energy, float(edges[0]), number, spacing)[:-1], edges)
+                elif side == "high" and energy > edges[-1]:
+                    edges = np.append(edges, energy_grid(float(edges[-1]), energy, number, spacing)[1:])
+        return edges
+
+    def regridded(self, rmf: Any, arf: Any, edges: Any) -> Any:
+        """Response for models on other energies; made once."""
+        key = (id(rmf), id(arf), edges.tobytes())
+        if key not in self._regridded:
+            with translated("energies"):
+                self._regridded[key] = (response_on_energies(rmf, arf, edges), rmf, arf)  # ids stay theirs
+        return self._regridded[key][0]
 
     def statistics(self, numbers: list[int]) -> list[str]:
         """Fit statistic of each spectrum."""
