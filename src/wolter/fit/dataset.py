@@ -288,7 +288,7 @@ class Dataset:
         """What is doubtful about data and statistic, in sentences."""
         out = []
         for entry in self.spectra:
-            if entry.statistic == "chi":
+            if entry.statistic == "chi" or entry.statistic.startswith("whittle"):
                 continue
             background = entry.spectrum.background
             wants_poisson_background = entry.statistic == "cstat" and background is not None

@@ -37,7 +37,7 @@ __all__ = [
 Array = npt.NDArray[np.float64]
 _FLOOR = 1e-5  # counts per bin below which XSPEC's Poisson statistics do not let a model fall
 
-STATISTICS = ("chi", "cstat", "pgstat", "pstat")
+STATISTICS = ("chi", "cstat", "pgstat", "pstat", "lstat", "whittle")
 WEIGHTS = ("standard", "gehrels", "churazov", "model")
 
 
@@ -370,8 +370,8 @@ def make_statistic(
 
     Parameters
     ----------
-    name : {"chi", "cstat", "pgstat", "pstat"}
-        XSPEC's name; "cstat" is the W statistic where there is a background.
+    name : {"chi", "cstat", "pgstat", "pstat", "lstat", "whittle"}
+        XSPEC's name; "cstat" is the W statistic where there is a background, "whittle3" that of means of three powers.
     bins : BinData
         The data.
     background : bool
@@ -388,6 +388,10 @@ def make_statistic(
     """
     if name == "chi":
         return Chi(bins, model_variance=model_variance, systematic=systematic)
+    if name.startswith("whittle") and name[7:].isdigit() | (name == "whittle"):
+        from wolter.fit.statistics_more import Whittle
+
+        return Whittle(bins, int(name[7:] or 1))
     if name not in STATISTICS:
         raise FitError(
             f"unknown statistic {name!r}",
@@ -395,4 +399,8 @@ def make_statistic(
         )
     if not background:
         return CStat(bins)
+    if name == "lstat":
+        from wolter.fit.statistics_more import LStat
+
+        return LStat(bins)
     return {"cstat": WStat, "pgstat": PGStat, "pstat": PStat}[name](bins)

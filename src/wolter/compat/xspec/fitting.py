@@ -9,7 +9,7 @@ import numpy as np
 
 from wolter.compat.xspec import show
 from wolter.compat.xspec.commands import ErrorCommand, StepCommand
-from wolter.compat.xspec.errors import XspecError, missing, translated
+from wolter.compat.xspec.errors import XspecError, translated
 from wolter.compat.xspec.session import SESSION
 from wolter.errors import WolterWarning
 from wolter.fit.teststat import TEST_STATISTICS, evaluate_test
@@ -17,7 +17,7 @@ from wolter.fit.teststat import TEST_STATISTICS, evaluate_test
 __all__ = ["FitManager"]
 
 _WEIGHTS = ("standard", "gehrels", "churazov", "model")
-_METHODS = {"leven": "leven", "migrad": "migrad"}
+_METHODS = {"leven": "leven", "migrad": "migrad", "simplex": "nelder-mead"}
 _RENORM = {
     "auto": "Renormalization will be performed automatically",
     "prefit": "Renormalizations only performed before fitting",
@@ -44,12 +44,8 @@ class FitManager:
     @statMethod.setter
     def statMethod(self, text: str) -> None:
         words = str(text).split()
-        name = _one_of(words[0], show.STATISTICS, "fit statistic")
-        if name in ("lstat", "whittle"):
-            from wolter.fit.statistics import STATISTICS
-
-            if name not in STATISTICS:
-                raise missing(f"Fit.statMethod = {name!r}", "the engine does not have this statistic")
+        averaged = words[0][7:] if words[0].lower().startswith("whittle") and words[0][7:].isdigit() else ""
+        name = _one_of(words[0].removesuffix(averaged), show.STATISTICS, "fit statistic") + averaged
         if len(words) > 1:
             from wolter.compat.xspec.ranges import number_ranges
 
@@ -95,19 +91,18 @@ class FitManager:
 
     @property
     def method(self) -> str:
-        """Minimiser: "leven" or "migrad", optionally with iterations and critical delta."""
+        """Minimiser: "leven", "migrad" or "simplex", optionally with iterations and critical delta."""
         return SESSION.options.method
 
     @method.setter
     def method(self, text: str | list[Any]) -> None:
         words = [str(w) for w in text] if isinstance(text, list | tuple) else str(text).split()
-        known = {"leven": 0, "migrad": 0, "simplex": 0}
+        known = {"leven": 0, "migrad": 0, "minimize": 0, "simplex": 0}
         if not any(k.startswith(words[0].lower()) for k in known):
             SESSION.out(f"***XSPEC Error:  Fitting Algorithm not loaded: {words[0]}")
             raise XspecError("Error executing command: method")
         name = _one_of(words[0], known, "method")
-        if name == "simplex":
-            raise missing("Fit.method = 'simplex'", "choose 'leven' or 'migrad'")
+        name = "migrad" if name == "minimize" else name
         SESSION.options.method = name
         if len(words) > 1:
             SESSION.options.iterations = int(words[1])
@@ -224,7 +219,7 @@ class FitManager:
             warnings.simplefilter("ignore", WolterWarning)
             engine.run(
                 _METHODS[options.method],
-                max_iterations=limit,
+                max_iterations=None if options.method == "simplex" else limit,
                 critical_delta=options.critical_delta,
                 renorm=options.renorm != "none",
             )
@@ -355,6 +350,7 @@ class FitManager:
         with warnings.catch_warnings(), translated("goodness"):
             warnings.simplefilter("ignore", WolterWarning)
             result = goodness(engine, int(nRealizations), test=SESSION.options.test, seed=SESSION.seed, vary=bool(sim))
+        self._goodness = result.simulated.tolist()
         SESSION.out(f"{result.percent_below:.2f}% of realizations are < best fit statistic {self.testStatistic:.2f}")
         return result.percent_below
 
