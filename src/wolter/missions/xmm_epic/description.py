@@ -112,6 +112,14 @@ MISSION = Mission(
         }
     ),
     dialect="sas",
+    tasks=MappingProxyType(
+        {
+            "evselect": "wolter.missions.xmm_epic.evselect:TASK",
+            "evselect_image": "wolter.missions.xmm_epic.evselect:TASK_IMAGE",
+            "evselect_spectrum": "wolter.missions.xmm_epic.evselect:TASK_SPECTRUM",
+            "emosaic": "wolter.missions.xmm_epic.emosaic:TASK",
+        }
+    ),
     pile_up=MappingProxyType({"PN": 2.0, "M1": 0.5, "M2": 0.5}),
     field_radius=15.0,  # field of view of 30 arcmin diameter (Users' Handbook)
     notes=("Each CCD has good times and live times of its own: EXPOSURE of a spectrum is that of the CCDs it covers.",),
