@@ -209,8 +209,20 @@ class Mission:
         Mode -> counts/s above which the spectrum of a point source is piled up.
     field_radius : float or None
         Largest angle from the pointing at which the field of view still sees the sky, arcmin.
+    image_plane : tuple or None
+        Usual image: first coordinate of X and Y, pixels per side, coordinate pixels per image pixel. None: the whole
+        plane, unbinned.
     archive : mapping
         Catalogue name, search radius, folder pattern and role patterns in the public archive.
+    detector_names : mapping of str to str
+        Value of DETNAM or INSTRUME -> detector, where they are not the same.
+    energies : mapping of str to EnergyScale
+        Detector -> its relation of PI and energy, where it is not `energy`.
+    spectrum_channels : mapping of str to tuple of int
+        Detector -> first and last value of the energy column and number of values put into one channel of a spectrum,
+        where spectra are coarser than events; channels are counted from zero.
+    simulated : tuple of str
+        Detectors that the simulator makes, if not all.
     notes : tuple of str
         What a user should know when products are made (shown by ``wolter info``).
     """
@@ -240,7 +252,25 @@ class Mission:
     psf: str | None = None
     pile_up: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     field_radius: float | None = None
+    image_plane: tuple[int, int, int] | None = None
     archive: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    detector_names: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    energies: Mapping[str, EnergyScale] = field(default_factory=lambda: MappingProxyType({}))
+    spectrum_channels: Mapping[str, tuple[int, int, int]] = field(default_factory=lambda: MappingProxyType({}))
+    simulated: tuple[str, ...] = ()
+
+    def detector_of(self, header: HeaderLike) -> str:
+        """Detector that a header belongs to, by DETNAM, then INSTRUME; empty if it names none of the mission's."""
+        for key in ("DETNAM", "INSTRUME"):
+            value = str(header.get(key, "") or "").strip().upper()
+            name = self.detector_names.get(value, value)
+            if name in self.detectors:
+                return name
+        return ""
+
+    def energy_scale(self, detector: str) -> EnergyScale | None:
+        """Relation of PI and energy of a detector; None where only response files know it."""
+        return self.energies.get(detector, self.energy)
 
     @property
     def weight_boundaries(self) -> dict[str, str]:
