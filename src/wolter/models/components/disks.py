@@ -137,16 +137,19 @@ def _interpolate(table: Array, log_x: Array) -> Array:
 
 def _remainder(log10_x: Array) -> Array:
     """The exact integral for p = 3/4 over Mitsuda's smooth approximation, less one."""
-    x = 10.0**log10_x
-    smooth = 1.0 + sum(h * np.exp(-0.5 * ((log10_x - c) / w) ** 2) for c, w, h in _GAUSSIANS)
-    smooth = smooth * _SCALE * (1e3 * x) ** (-2.0 / 3.0) * (1.0 + _A * x**_B)
+    x: Array = np.exp(np.log(10.0) * log10_x)
+    smooth = np.ones_like(x)
+    for centre, width, height in _GAUSSIANS:
+        smooth += height * np.exp(-0.5 * ((log10_x - centre) / width) ** 2)
+    smooth *= _SCALE * (1e3 * x) ** (-2.0 / 3.0) * (1.0 + _A * x**_B)
     return x ** (-2.0 / 3.0) * _bose_tail(x, np.array([8.0 / 3.0]))[0] / smooth - 1.0
 
 
 @cache
 def _formula_ratio() -> Array:
     """Mitsuda's formula over the exact integral, `_FINE` points per step of its table."""
-    log10_x = _NODE_FIRST + np.arange(-_BELOW * _FINE, (_NODES - 1) * _FINE + 2) * (_NODE_STEP / _FINE)
+    log10_x: Array = np.arange(-_BELOW * _FINE, (_NODES - 1) * _FINE + 2, dtype=float)
+    log10_x = _NODE_FIRST + log10_x * (_NODE_STEP / _FINE)
     nodes = _NODE_FIRST + np.arange(_NODES) * _NODE_STEP
     exact = _remainder(log10_x)
     return (1.0 + np.interp(log10_x, nodes, exact[_BELOW * _FINE :: _FINE][:_NODES])) / (1.0 + exact)
