@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from wolter.makers.event_file import extract_events
     from wolter.makers.image import make_image, make_images, sky_image
     from wolter.makers.lightcurve import light_curve
+    from wolter.makers.mosaic import common_grid, mosaic, regrid
     from wolter.makers.polarisation import PolarisationCube, polarisation_cube
     from wolter.makers.spectrum import extract_spectrum
     from wolter.makers.stokes import StokesSpectra, extract_stokes, stokes_rates
@@ -26,8 +27,11 @@ _EXPORTS = {
     "extract_spectrum": "spectrum",
     "extract_stokes": "stokes",
     "light_curve": "lightcurve",
+    "common_grid": "mosaic",
     "make_image": "image",
     "make_images": "image",
+    "mosaic": "mosaic",
+    "regrid": "mosaic",
     "polarisation_cube": "polarisation",
     "sky_image": "image",
     "stokes_rates": "stokes",
@@ -44,6 +48,9 @@ __all__ = [
     "light_curve",
     "make_image",
     "make_images",
+    "mosaic",
+    "regrid",
+    "common_grid",
     "polarisation_cube",
     "sky_image",
     "stokes_rates",
