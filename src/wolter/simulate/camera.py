@@ -92,7 +92,9 @@ class Camera:
     vignetting : callable or None
         ``(off_axis_arcmin[n], energy_kev[n]) -> factor[n]``, 1 on axis.
     field_arcmin : float
-        Radius of the field of view around the optical axis.
+        Radius of the field of view.
+    field_centre : tuple of float or None
+        Its centre (u, v), arcsec; None: the optical axis.
     background : tuple of float
         Counts s^-1 arcmin^-2 in the band, slope of the counts over energy (E^-slope).
     band : tuple of float
@@ -108,6 +110,7 @@ class Camera:
     psf: tuple[float, float, float] = (5.0, 1.5, 600.0)
     vignetting: Callable[[Float, Float], Float] | None = None
     field_arcmin: float = np.inf
+    field_centre: tuple[float, float] | None = None
     background: tuple[float, float] = (1e-4, 1.0)
     band: tuple[float, float] = (0.5, 10.0)
     live_fraction: float = 1.0
@@ -115,7 +118,8 @@ class Camera:
 
     def in_field(self, u: Float, v: Float) -> NDArray[np.bool_]:
         """Whether angles (arcsec) lie in the field of view."""
-        return np.hypot(u - self.axis[0], v - self.axis[1]) <= self.field_arcmin * 60.0
+        u0, v0 = self.axis if self.field_centre is None else self.field_centre
+        return np.hypot(u - u0, v - v0) <= self.field_arcmin * 60.0
 
     def locate(self, u: Float, v: Float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Index of the chip (-1: none) and whole pixel of angles (arcsec); bad pixels and gaps record nothing."""

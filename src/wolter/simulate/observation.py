@@ -1,4 +1,4 @@
-"""Simulate an observation: a point source with a spectrum and a polarisation, seen by a mission."""
+"""Simulate an observation: a source with a shape, a spectrum and a polarisation, seen by a mission."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from wolter.errors import SimulationError, UnitError
 from wolter.mission import get_mission
+from wolter.simulate.shapes import SourceShape, source_shape
 from wolter.sky import parse_position
 from wolter.units import is_quantity, to_seconds
 
@@ -69,6 +70,14 @@ class Scene:
         Seed of the random generator.
     options : dict
         Whatever else the mission's simulator understands.
+    shape : SourceShape
+        Where the photons come from.
+    pointing : tuple of float or None
+        Mean pointing (deg) if it is not the source.
+    roll : float
+        Roll angle (deg).
+    jitter : float or None
+        Root mean square wandering of the pointing per axis (arcsec); None: the mission's own.
     """
 
     model: Model
@@ -85,6 +94,15 @@ class Scene:
     responses: Path | None
     seed: int
     options: dict[str, Any] = field(default_factory=dict)
+    shape: SourceShape = field(default_factory=SourceShape)
+    pointing: tuple[float, float] | None = None
+    roll: float = 30.0
+    jitter: float | None = None
+
+    @property
+    def target(self) -> tuple[float, float]:
+        """Right ascension and declination (deg) of the mean pointing: the source unless something else is given."""
+        return (self.ra, self.dec) if self.pointing is None else self.pointing
 
 
 def source_spectrum(model: Model, edges: np.ndarray) -> SourceSpectrum:
@@ -121,6 +139,13 @@ def source_spectrum(model: Model, edges: np.ndarray) -> SourceSpectrum:
             cure="Lower the degree (parameter A of polconst, A1 and Aslope of pollin, Anorm of polpow).",
         )
     return SourceSpectrum(i, np.minimum(degree, 1.0), 0.5 * np.arctan2(u, q))
+
+
+def _angle(value: Any, name: str, unit: str) -> float:
+    """An angle in a unit."""
+    if not is_quantity(value):
+        raise UnitError(f"{name} has no unit (got {value!r})", cure=f"Write for example 3 * u.{unit}.")
+    return float(value.to_value(unit))
 
 
 def _rate(value: Any) -> float | None:
@@ -160,11 +185,15 @@ def simulate_observation(
     background_rate: Any = None,
     dead_time: Any = None,
     responses: str | os.PathLike[str] | None = None,
+    shape: Any = None,
+    pointing: Any = None,
+    roll: Any = None,
+    jitter: Any = None,
     seed: int = 0,
     overwrite: bool = False,
     **options: Any,
 ) -> Path:
-    """Simulate an observation of a point source and write it in the layout of the mission's archive.
+    """Simulate an observation of a source and write it in the layout of the mission's archive.
 
     Parameters
     ----------
@@ -174,7 +203,7 @@ def simulate_observation(
     mission : str
         Name of an installed mission with a simulator.
     position : str, SkyCoord or pair of Quantity
-        Where the source is; the telescope points there.
+        Where the source is; the telescope points there unless `pointing` says otherwise.
     exposure : Quantity
         Good time per detector, before dead time.
     output : path-like
@@ -194,6 +223,15 @@ def simulate_observation(
     responses : path-like, optional
         Folder with response files (found by their headers); without it nominal ones are used and written beside the
         observation.
+    shape : str, tuple or SourceShape, optional
+        ``"point"``, ``("disk", radius)``, ``("beta", core radius, beta)`` with angles as Quantity, or text with
+        arcseconds: ``"disk:120"``, ``"beta:60,0.67"``.
+    pointing : str, SkyCoord or pair of Quantity, optional
+        Mean pointing of the telescope.
+    roll : Quantity, optional
+        Roll angle; 30 deg by default.
+    jitter : Quantity, optional
+        Root mean square wandering of the pointing on each axis; 0 for none.
     seed : int
         The same seed gives the same files.
     overwrite : bool
@@ -236,6 +274,10 @@ def simulate_observation(
         responses=None if responses is None else Path(responses),
         seed=seed,
         options=options,
+        shape=source_shape(shape),
+        pointing=None if pointing is None else parse_position(pointing),
+        roll=30.0 if roll is None else _angle(roll, "roll", "deg"),
+        jitter=None if jitter is None else _angle(jitter, "jitter", "arcsec"),
     )
     if not scene.exposure > 0:
         raise SimulationError(f"the exposure is {scene.exposure} s", cure="Give a positive exposure time.")

@@ -10,7 +10,7 @@ import numpy as np
 from wolter.errors import SimulationError, UnitError
 from wolter.units import is_quantity
 
-__all__ = ["SourceShape", "draw_king_radii", "source_shape"]
+__all__ = ["SourceShape", "draw_king_radii", "king_fraction", "source_shape"]
 
 
 @dataclass(frozen=True)
@@ -141,3 +141,19 @@ def source_shape(value: Any) -> SourceShape:
             f"the source shape {value!r} is not understood", cure="Write point, disk:120 or beta:60,0.67 (arcsec)."
         )
     return SourceShape(kind, **dict(zip(names, map(float, numbers), strict=False)))
+
+
+def king_fraction(radius: Any, core: float, slope: float, limit: float = np.inf) -> np.ndarray:
+    """Fraction inside a radius of the profile that `draw_king_radii` draws from.
+
+    Parameters
+    ----------
+    radius : array_like
+        Radii, in the unit of `core` and `limit`.
+    core, slope, limit : float
+        Core radius, exponent (not 1), and the radius inside which everything lies.
+    """
+    r = np.minimum(np.asarray(radius, dtype=float), limit)
+    power = 1.0 - slope
+    total = -1.0 if not np.isfinite(limit) else (1.0 + (limit / core) ** 2) ** power - 1.0
+    return ((1.0 + (r / core) ** 2) ** power - 1.0) / total

@@ -83,6 +83,11 @@ MISSION = Mission(
     band=(0.3, 10.0),
     gti_names=("GTI", "STDGTI"),
     classify=classify,
+    simulator="wolter.missions.swift_xrt.simulator:simulate",
+    nominal_responses="wolter.missions.swift_xrt.nominal:nominal_responses",
+    exposure="wolter.missions.swift_xrt.exposure:exposure_inputs",
+    vignetting="wolter.missions.swift_xrt.vignetting:vignetting",
+    psf="wolter.missions.swift_xrt.psf:encircled",
     archive=ARCHIVE,
     frames=MappingProxyType(
         {
