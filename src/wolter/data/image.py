@@ -148,6 +148,54 @@ class Image(ImagePlane):
         blocks = blocks.reshape(ny // factor, factor, nx // factor, factor)
         return self.replaced(self._combined(blocks), moved_header(self.header, 1, 1, factor))
 
+    def smooth(
+        self,
+        sigma: Any = None,
+        *,
+        min_counts: float | None = None,
+        snr: float | None = None,
+        exposure: Image | None = None,
+        max_radius: Any = 40.0,
+    ) -> Image:
+        """Image smoothed with a Gaussian, or adaptively.
+
+        Parameters
+        ----------
+        sigma : float or Quantity, optional
+            Standard deviation of the Gaussian, in pixels or as an angle.
+        min_counts, snr : float, optional
+            Adaptively instead: averages over the smallest disc around each pixel that holds so many counts, or reaches
+            this signal to noise.
+        exposure : ExposureMap, optional
+            Divides: the result is in count/s, without the marks of gaps and edges.
+        max_radius : float or Quantity
+            Largest radius of a disc.
+
+        Raises
+        ------
+        DataError
+            If not exactly one of the three is given, or the pixels of the exposure map differ.
+        """
+        from wolter.data import smoothing
+
+        if sum(v is not None for v in (sigma, min_counts, snr)) != 1:
+            raise DataError("give one of sigma, min_counts and snr", file=self.path)
+        difference = None if exposure is None else self.grid.difference(exposure.grid, tolerance=0.05)
+        if difference is not None:
+            raise DataError(f"the pixels of the exposure map differ: {difference}", file=self.path)
+        seconds = None if exposure is None else exposure.data
+        if sigma is not None:
+            data = smoothing.gaussian(self.data, smoothing.pixels_of(self, sigma, "sigma"), seconds)
+        else:
+            largest = smoothing.pixels_of(self, max_radius, "max_radius")
+            data, _ = smoothing.adaptive(self.data, seconds, min_counts=min_counts or 0.0, snr=snr, max_radius=largest)
+        header = self.header.copy()
+        if exposure is not None:
+            header.set("BUNIT", "count/s", "counts per second and pixel")
+        how = f"sigma={sigma}" if sigma is not None else f"min_counts={min_counts}" if snr is None else f"snr={snr}"
+        header.add_history(f"smoothed with {how}")
+        return Image(data=data, header=header, gti=self.gti, region=self.region)
+
     @staticmethod
     def _combined(blocks: NDArray[Any]) -> NDArray[Any]:
         """Value of blocks [ny, factor, nx, factor] of pixels."""

@@ -111,6 +111,13 @@ class RateMap(ImagePlane):
         """Pixels put together: counts are added, exposures averaged; see `Image.rebin`."""
         return self._like(lambda one: one.rebin(factor))
 
+    def smooth(self, sigma: Any = None, **options: Any) -> Image:
+        """Rates smoothed with a Gaussian or adaptively: counts and exposure are smoothed apart; see `Image.smooth`."""
+        image = self.image
+        if self.background is not None:
+            image = image.replaced(image.data - self.background.data)
+        return image.smooth(sigma, exposure=self.exposure, **options)
+
     def _like(self, change: Any) -> RateMap:
         background = None if self.background is None else change(self.background)
         return RateMap(change(self.image), change(self.exposure), background=background, outside=self.outside)

@@ -22,6 +22,8 @@ from wolter.units import to_range_kev
 if TYPE_CHECKING:
     from wolter.sky import TanWCS
 
+_MOST_PIXELS = 400_000_000
+
 __all__ = [
     "ImageAccumulator",
     "ImageGrid",
@@ -235,7 +237,7 @@ def make_image(
     *,
     frame: str = "sky",
     columns: tuple[str, str] | None = None,
-    binning: float | tuple[float, float] = 1,
+    binning: float | tuple[float, float] | None = None,
     energy: Any = None,
     region: Any = None,
     grid: Any = None,
@@ -253,8 +255,9 @@ def make_image(
         Coordinate system: "sky", "det", "raw", another one of the mission's, or two columns ``"RAWX,RAWY"``.
     columns : tuple of str, optional
         Two coordinate columns, instead of `frame`.
-    binning : float or pair of float
-        Column pixels per image pixel, for both axes or for x and y.
+    binning : float or pair of float, optional
+        Column pixels per image pixel, for both axes or for x and y. Without it, and without `bounds`, the image on the
+        sky is the mission's usual one (its `image_plane`), any other one is not binned.
     energy : tuple of Quantity, optional
         Energy band.
     region : RegionSet, str or path, optional
@@ -303,7 +306,7 @@ def make_images(
     *,
     frame: str = "sky",
     columns: tuple[str, str] | None = None,
-    binning: float | tuple[float, float] = 1,
+    binning: float | tuple[float, float] | None = None,
     region: Any = None,
     grid: Any = None,
     bounds: tuple[int, int, int, int] | None = None,
@@ -356,10 +359,22 @@ def _pixels(events: EventList, x: str, y: str, binning: Any, grid: Any, bounds: 
         if hasattr(grid, "shape"):
             return ImageGrid.of(grid)
         return ImageGrid.from_header(grid)
+    usual = events.mission.image_plane
+    if binning is None and bounds is None and usual is not None and (x, y) == events.xy_columns:
+        first, number, step = usual
+        return ImageGrid((first, first), (number, number), step)
+    binning = 1 if binning is None else binning
     steps = binning if isinstance(binning, tuple) else (binning, binning)
     if not all(step > 0 for step in steps):
         raise DataError(f"the binning is {binning}; a positive number is meant")
-    return ImageGrid.over(bounds or plane_bounds(events, x, y), binning)
+    pixels = ImageGrid.over(bounds or plane_bounds(events, x, y), binning)
+    if pixels.nx * pixels.ny > _MOST_PIXELS:
+        raise DataError(
+            f"an image of {pixels.nx} x {pixels.ny} pixels would not fit into memory",
+            file=events.path,
+            cure="Bin it (binning=...), or give bounds.",
+        )
+    return pixels
 
 
 def _image(events: EventList, fill: ImageAccumulator, header: fits.Header, task: str, band: Any) -> Image:
