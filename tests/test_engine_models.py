@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import astropy.units as u
@@ -15,6 +16,8 @@ from wolter.data import Spectrum, SpectrumSet
 from wolter.errors import DataError, FitError, ModelError, ParameterError, WolterWarning
 from wolter.fit import Fit
 from wolter.models import Context, Model, component, component_scope, get_component
+from wolter.models.catalogue import describe_component
+from wolter.models.xspec_library import find_installation
 
 
 @pytest.fixture(autouse=True)
@@ -164,10 +167,33 @@ def test_convolutions_in_fits(expression, values, free):
     assert fit.statistic == pytest.approx(0.0, abs=1e-3)
 
 
-def test_mixing_components_say_why_not():
+@pytest.mark.parametrize(
+    "name", ["ascac", "projct", "xmmpsf", "suzpsf", "recorn", "crossarf", "clmass", "nfwmass", "monomass"]
+)
+def test_mixing_components_say_why_not(name):
     pytest.importorskip("xspectrampoline")
-    with pytest.raises(ModelError, match="mixing component 'polrot'"):
-        Fit([counts(power_law())], "polrot*powerlaw")
+    with pytest.raises(ModelError, match=f"'{name}'.*its library has no function for it") as caught:
+        Fit([counts(power_law())], f"{name}*powerlaw")
+    entry = describe_component(name, check=True)
+    assert (entry.kind, entry.usable) == ("mixing", False)
+    assert entry.reason in caught.value.cause
+
+
+def test_library_holds_no_mixing_component():
+    """The reason given is true: the classes that mixmodel.dat names are in none of the wheel's shared libraries."""
+    pytest.importorskip("xspectrampoline")
+    installation = find_installation()
+    assert installation is not None
+    folder = installation.headas / "lib"
+    content = b"".join(path.read_bytes() for path in sorted(folder.glob("libXS*.so*")))
+    assert b"MixUtility" in content  # the base class is, so this is how they are named
+    text = (installation.headas / "spectral" / "manager" / "mixmodel.dat").read_text()
+    classes = re.findall(r"\bU_(\w+)", text)
+    assert len(classes) == 10
+    for name in set(classes) - {"Psf"}:
+        # mangled: length of the name, then the name
+        assert f"{len(name)}{name}".encode() not in content, name
+    assert b"3PsfI" not in content
 
 
 # --- XSPEC's library and Python in two groups -------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from wolter.data import SpectrumSet
 from wolter.data.grouping import notice_range
 from wolter.errors import FitError, ResponseError, UnitError
 from wolter.fit import Fit, mdp99, measured_mdp, predict_mdp
-from wolter.models import Model, Settings
+from wolter.models import Context, Model, Settings
 
 NAMES = [f"det{d}_filt_src_{s}.pha" for d in (1, 2, 3) for s in "IQU"]
 
@@ -45,6 +45,52 @@ def test_noise_free_spectra_give_angle_and_fraction_back(angle):
     np.testing.assert_allclose(data.fraction[inner], 0.3, rtol=2e-3)
     np.testing.assert_allclose(data.model_angle, data.angle, atol=1e-9)
     np.testing.assert_allclose(data.model_fraction, data.fraction, rtol=1e-9)
+
+
+@pytest.mark.parametrize("inner", ["polconst*powerlaw", "TBabs(pollin*powerlaw+polconst*bbodyrad)"])
+def test_turned_polarisation(inner):
+    """polrot adds its angle to that of what it acts on, twice if it stands there twice; intensities stay."""
+    energies = np.linspace(1.0, 9.0, 41)
+    straight, turned = Model(inner), Model(f"polrot({inner})")
+    angle = "pollin.psi1" if "pollin" in inner else "polconst.psi"
+    if "pollin" in inner:
+        for model in (straight, turned):
+            model["polconst.A"].value, model["pollin.Aslope"].value, model["pollin.psislope"].value = 0.2, -0.05, 3.0
+        straight["polconst.psi"].value, turned["polconst.psi"].value = 60.0, 25.0
+    straight[angle].value, turned[angle].value, turned["polrot.Angle"].value = 50.0, 15.0, 35.0
+    for stokes in (0, 1, 2):
+        wanted = straight.evaluate(energies, context=Context(stokes=stokes))
+        found = turned.evaluate(energies, context=Context(stokes=stokes))
+        np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-14)
+    twice = Model("polrot*polrot*polconst*powerlaw")
+    twice["polrot.Angle"].value, twice["polrot_2.Angle"].value, twice["polconst.psi"].value = 30.0, 25.0, -60.0
+    once = Model("polconst*powerlaw", psi=-5.0)
+    for stokes in (1, 2):
+        wanted = once.evaluate(energies, context=Context(stokes=stokes))
+        np.testing.assert_allclose(twice.evaluate(energies, context=Context(stokes=stokes)), wanted, rtol=1e-12)
+
+
+def test_detectors_that_are_turned_are_fitted_together():
+    """Two data groups whose axes differ by 30 degrees have one polarisation angle; Q alone is enough of a spectrum."""
+    truth = polarised(0.3, 20.0, 0.0)
+    ahead, turned = stokes_spectra(truth), stokes_spectra(polarised(0.3, 50.0, 0.0))
+    spectra = SpectrumSet([*ahead, *turned], groups=[1, 1, 1, 2, 2, 2])
+    fit = Fit(spectra, "polrot*polconst*powerlaw")
+    fit.set("polrot.Angle", 0.0, frozen=True)
+    fit.free_by_group("polrot.Angle")
+    fit.set("2:polrot.Angle", 30.0, frozen=True)
+    fit.run()
+    assert fit.statistic == pytest.approx(0.0, abs=1e-6)
+    assert fit["polconst.psi"].value == pytest.approx(20.0, abs=1e-4)
+    fit.thaw("2:polrot.Angle")
+    fit.set("2:polrot.Angle", 10.0)
+    fit.run()
+    assert fit["2:polrot.Angle"].value == pytest.approx(30.0, abs=1e-3)
+    only_q = Fit([turned[1]], "polrot*polconst*powerlaw")
+    put = {"polrot.Angle": 30.0, "polconst.psi": 20.0, "polconst.A": 0.3, "powerlaw.PhoIndex": 0.0}
+    for name, value in put.items():
+        only_q.set(name, value)
+    assert only_q.statistic == pytest.approx(0.0, abs=1e-6)
 
 
 def test_errors_are_the_scatter_of_simulations():

@@ -50,6 +50,7 @@ ELSEWHERE = {
     "partcov": "reference is a factor: test_partial_covering",
     "zmshift": "reference is a factor: test_shift_of_a_factor",
     "vmshift": "no golden values; against the library itself: test_library_at_other_parameters",
+    "polrot": "XSPEC does it outside its library: tests/test_fit_polarisation.py, by adding angles",
     "zvarabs": "no golden values; tests/test_absorption.py",
     "zwndabs": "no golden values; tests/test_absorption.py",
     "TBrel": "no golden values; tests/test_absorption.py",

@@ -478,19 +478,24 @@ def spread(definition, rows, rng):
     return out
 
 
+def operands(definition, flux):
+    """What a component is called with besides: nothing, a spectrum, or those of the three Stokes parameters."""
+    return {"con": [flux], "mix": [np.stack([flux, 0.3 * flux, -0.2 * flux])]}.get(definition.kind, [])
+
+
 @pytest.mark.parametrize("name", NATIVE)
 def test_rows_of_a_batch_are_independent(name):
     definition = get_component(name)
     rng = np.random.default_rng(7)
     pars = spread(definition, 5, rng)
     pars[3] = pars[1]
-    extra = [values("powerlaw", [[g] for g in (1.0, 1.5, 2.0, 2.5, 3.0)])] if definition.kind == "con" else []
+    extra = operands(definition, values("powerlaw", [[g] for g in (1.0, 1.5, 2.0, 2.5, 3.0)]))
     edges = EDGES.copy()
     together = definition.function(edges, pars, Context(stokes=2), *extra)
     assert together.shape == (5, 1 if definition.scalar else len(EDGES) - 1)
     assert together.dtype == np.float64
     for k in range(5):
-        alone = definition.function(edges, pars[k : k + 1], Context(stokes=2), *(x[k : k + 1] for x in extra))
+        alone = definition.function(edges, pars[k : k + 1], Context(stokes=2), *(x[..., k : k + 1, :] for x in extra))
         np.testing.assert_allclose(alone[0], together[k], rtol=1e-10, atol=1e-300)
     np.testing.assert_array_equal(edges, EDGES)  # the arguments are left alone
 
@@ -511,9 +516,9 @@ def test_values_are_finite_at_every_limit(name):
     for stokes in (0, 1):
         context = Context(stokes=stokes)
         for k, row in enumerate(rows):
-            extra = (flux[k : k + 1],) if definition.kind == "con" else ()
+            extra = operands(definition, flux[k : k + 1])
             assert np.isfinite(definition.function(EDGES, row[None], context, *extra)).all(), row
-        extra = (flux,) if definition.kind == "con" else ()
+        extra = operands(definition, flux)
         assert np.isfinite(definition.function(EDGES, np.array(rows), context, *extra)).all()
 
 

@@ -9,7 +9,7 @@ a constant, nor for the derivative by a norm.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -155,7 +155,7 @@ class CompiledModel:
     Raises
     ------
     ModelError
-        If the edges do not ascend, or for mixing components.
+        If the edges do not ascend, or for components that mix the spectra of several data groups.
     """
 
     def __init__(self, node: Node, edges: npt.ArrayLike, contexts: Sequence[Context] = (Context(),)) -> None:
@@ -164,11 +164,21 @@ class CompiledModel:
             raise ModelError("the energy grid of a model must be positive and ascending")
         self.contexts = tuple(contexts)
         self._leaves: dict[int, _LeafPlan] = {}
+        mixing = [leaf for leaf in leaves(node) if leaf.kind == "mix"]
+        for leaf in mixing:
+            if leaf.component.origin != "native":  # raises and says why
+                leaf.component.function(self.edges, leaf.component.defaults[None], Context())
+        # what a mixing component sees: the three Stokes parameters of each context, after those of the spectra
+        self._stokes: dict[int, tuple[int, int, int]] = {}
+        every = list(self.contexts)
+        for number in range(len(self.contexts) if mixing else 0):
+            first = len(every)
+            every += [replace(self.contexts[number], stokes=s) for s in range(3)]
+            for c in (number, *range(first, first + 3)):
+                self._stokes[c] = (first, first + 1, first + 2)
         first = 0
         for leaf in leaves(node):
-            if leaf.kind == "mix":
-                raise ModelError(f"mixing component {leaf.name!r} cannot be evaluated spectrum by spectrum")
-            self._leaves[leaf.index] = _LeafPlan(leaf, first, self.contexts)
+            self._leaves[leaf.index] = _LeafPlan(leaf, first, every)
             first += len(leaf.component.all_parameters)
         self.n_parameters = first
         self.plans = tuple(self._plan(factors) for factors in _distribute(node))
@@ -197,7 +207,7 @@ class CompiledModel:
                 columns |= plan.column_set
                 if inner and plan.norm is not None:
                     columns.add(plan.norm)
-                variants.append(plan.variant)
+                variants.append(plan.variant[: len(self.contexts)])
         keys = list(zip(*variants, strict=True)) if variants else [()] * len(self.contexts)
         unique = list(dict.fromkeys(keys))
         scale_columns = set(norms)
@@ -232,7 +242,7 @@ class CompiledModel:
             if len(values) == 1:
                 out *= values[0]
             else:
-                for c, variant in enumerate(leaf.variant):
+                for c, variant in enumerate(leaf.variant[: len(out)]):
                     out[c] *= values[variant]
         return out
 
@@ -293,8 +303,13 @@ class CompiledModel:
         plan = self._leaves[node.component.index]
         batch, count = pars.shape[:2]
         n = self.edges.size - 1
-        operand = self._node(node.operand, pars, layout, context)
-        flat = np.broadcast_to(operand, (batch, count, n)).reshape(batch * count, n)
+        flat: Array
+        if plan.definition.kind == "mix":
+            parts = [self._node(node.operand, pars, layout, c) for c in self._stokes[context]]
+            flat = np.stack([np.broadcast_to(p, (batch, count, n)).reshape(batch * count, n) for p in parts])
+        else:
+            operand = self._node(node.operand, pars, layout, context)
+            flat = np.broadcast_to(operand, (batch, count, n)).reshape(batch * count, n)
         rows = pars[:, :, plan.columns].reshape(batch * count, -1)
         function: Callable[..., Array] = plan.definition.function
         seen = plan.contexts[int(plan.variant[context])]

@@ -129,7 +129,8 @@ class ComponentDef:
     function : callable
         ``f(edges[n + 1], pars[B, P], ctx)`` with ascending energies in keV and ``ctx`` a `Context`, returns
         float64 ``[B, n]`` (``[B, 1]`` if `scalar`). A convolution is called with a fourth argument, the spectrum
-        ``[B, n]`` it acts on. Rows are independent; the function is pure.
+        ``[B, n]`` it acts on; a mixing component with the Stokes I, Q and U spectra ``[3, B, n]`` of the same source,
+        of which it returns that of the context. Rows are independent; the function is pure.
     aliases : tuple of str
         Further names.
     depends : frozenset of str

@@ -33,7 +33,7 @@ _MODULES: dict[str, str] = {
     ),
     "components.thermal": "bbody bbodyrad zbbody bremss vbremss zbremss",
     "components.disks": "diskbb diskpbb",
-    "components.polarisation": "polconst pollin polpow",
+    "components.polarisation": "polconst pollin polpow polrot",
     "plasma.components": ("apec bapec tapec btapec nlapec vapec bvapec vtapec bvtapec vvapec bvvapec vvtapec bvvtapec"),
     "absorption.components": (
         "phabs vphabs zphabs zvphabs varabs zvarabs wabs zwabs wndabs zwndabs pcfabs zpcfabs pwab "

@@ -81,3 +81,15 @@ def polpow(edges: Array, pars: Array, ctx: Context) -> Array:
         pars[:, 2:3] * np.exp(-pars[:, 3:4] * log_e),
         ctx.stokes,
     )
+
+
+@component(
+    "polrot", "mix", [par("Angle", "deg", 0.0, -180.0, -180.0, 180.0, 180.0, 0.1, period=360.0)], depends=["stokes"]
+)
+def polrot(edges: Array, pars: Array, ctx: Context, flux: Array) -> Array:
+    """Turns the polarisation of what it acts on: Q cos 2a - U sin 2a, Q sin 2a + U cos 2a, I as it is."""
+    if ctx.stokes == 0:
+        return flux[0]
+    twice = 2.0 * np.deg2rad(pars[:, :1])
+    q, u = flux[1:]
+    return q * np.cos(twice) - u * np.sin(twice) if ctx.stokes == 1 else q * np.sin(twice) + u * np.cos(twice)

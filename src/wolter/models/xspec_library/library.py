@@ -27,6 +27,20 @@ _COMPLAINT = re.compile(
     r"|FITSIO|error (reading|opening|finding|in )|insufficient information|invalid|not found|ERROR",
     re.IGNORECASE,
 )
+# What the mixing components do. Their names in mixmodel.dat (U_Cluster ...) are classes of XSPEC's program; none of the
+# shared libraries of the wheel holds one, only the base class.
+MIXING = {
+    "ascac": "it spreads the sources of several data groups over one another by a point spread function",
+    "xmmpsf": "it spreads the sources of several data groups over one another by a point spread function",
+    "suzpsf": "it spreads the sources of several data groups over one another by a point spread function",
+    "projct": "it projects ellipsoidal shells onto the annuli of several data groups",
+    "clmass": "it projects shells of a cluster of galaxies onto the annuli of several data groups",
+    "monomass": "it projects shells of a cluster of galaxies onto the annuli of several data groups",
+    "nfwmass": "it projects shells of a cluster of galaxies onto the annuli of several data groups",
+    "crossarf": "it adds the source of one data group to another through a second effective area",
+    "recorn": "it fits the norm of the correction file of a spectrum",
+    "polrot": "it turns Stokes Q and U spectra",
+}
 _OPTIONS = {
     "APECBROADPSEUDO": "broaden_pseudo",
     "APECNOLINES": "no_lines",
@@ -43,9 +57,8 @@ def library_pool(installation: Installation) -> Pool:
 def unsupported(model: LibraryModel) -> str:
     """Why a component cannot be evaluated whatever files are there, or an empty string."""
     if model.kind == "mix":
-        return (
-            "a mixing component combines the spectra of several data groups, which the library does inside XSPEC only"
-        )
+        what = MIXING.get(model.name, "it combines the spectra of several data groups")
+        return f"{what}, which XSPEC does itself: its library has no function for it ({model.symbol})"
     if model.xspec_kind == "acn":
         return "it acts on counts after the effective area, which the library does inside XSPEC only"
     if model.name == "smaug":
