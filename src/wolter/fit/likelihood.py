@@ -119,7 +119,7 @@ class Likelihood:
         self.dataset = models.dataset
         self.models = models
         self.free = free
-        self.width = len(free.base) // self.dataset.n_groups
+        self.width = (len(free.base) - free.extras) // self.dataset.n_groups
         self.n_calls = 0
         # statistic, logarithm of lambda and parameters after each iteration of the last "leven", for printed reports
         self.history: list[tuple[float, float, Array]] = []
@@ -129,6 +129,8 @@ class Likelihood:
         self._starts = np.array([b.start for b in self._bins], dtype=np.intp)
         self.pieces = [p for g in models.grids for t in g.own_terms for p in self._split(g, t)]
         widths = [sum(m.shape[1] + m.shape[0] for _, j in p.jobs for m in j.matrices) for p in self.pieces]
+        seen = {spectrum for p in self.pieces for spectrum, *_ in p.spectra}
+        self._dark = [b for i, b in enumerate(self._bins) if i not in seen]  # spectra that no part of the model reaches
         self._columns = sum(widths)  # elements of fluxes and folded shapes per row
 
     # -- preparation ----------------------------------------------------------------------------------------------
@@ -203,6 +205,8 @@ class Likelihood:
     def _scales(self, piece: _Piece, full: Array) -> Array:
         """Scale factors [C, groups, B, R]."""
         batch, count = full.shape[:2]
+        if self.free.extras:
+            full = full[..., : -self.free.extras]
         cube = full.reshape(batch, count, self.dataset.n_groups, self.width)
         if piece.groups == list(range(self.dataset.n_groups)):
             rows = cube.transpose(2, 0, 1, 3)
@@ -214,6 +218,8 @@ class Likelihood:
     def model(self, points: Array) -> Array:
         """Folded model rates [B, N] in the bins of all spectra, for free parameters [B, K]."""
         out = np.empty((len(points), self.dataset.n_bins))
+        for bins in self._dark:
+            out[:, bins] = 0.0
         full = self.free.expand(points)[:, None]
         self.n_calls += len(points)
         with np.errstate(all="ignore"):
@@ -345,6 +351,8 @@ class Likelihood:
     def _jacobian(self, pieces: list[tuple[_Piece, list[Array], Array]], part: slice, count: int) -> Array:
         """Model [b, 0, N] and its derivatives [b, 1:, N] for a part of the points."""
         out = np.empty((part.stop - part.start, 1 + count, self.dataset.n_bins))
+        for bins in self._dark:
+            out[:, :, bins] = 0.0
         done: set[int] = set()
         for piece, folded, mix in pieces:
             own = [f if len(f) == 1 else f[part] for f in folded]

@@ -17,6 +17,7 @@ __all__ = ["FreeParameters", "ParameterTable"]
 
 Array = npt.NDArray[np.float64]
 _GROUP = re.compile(r"\s*(\d+)\s*:\s*(.+)")
+_OTHER_MODEL = re.compile(r"\b\w+\.p\d+\b")
 
 
 class ParameterTable:
@@ -39,6 +40,7 @@ class ParameterTable:
         self.parameters: tuple[Parameter, ...] = tuple(p for m in self.models for p in m.parameters)
         self._free: FreeParameters | None = None
         self.version = 0
+        self.owner: ParameterTable | None = None  # the table of a fit with several models, if this is one of them
         base = [parse_tie(p.tie, self._resolver(1)) if p.tie else None for p in self.models[0].parameters]
         TieSystem([*base, *[None] * (self.width * (n_groups - 1))], self.names)
         for position, parameter in enumerate(self.parameters):
@@ -141,6 +143,8 @@ class ParameterTable:
                 out.append(None)
             elif text[0] == "p" and text[1:].isdigit():  # by far the most frequent
                 out.append(Tie(text, (int(text[1:]) - 1,), None))
+            elif _OTHER_MODEL.search(text):  # its value is the owner's affair
+                out.append(Tie(text, (), lambda p=parameter: p._value))
             else:
                 out.append(parse_tie(text, self._resolver(self.group(position))))
         return out
@@ -191,6 +195,9 @@ class ParameterTable:
 
     def refresh(self) -> Array:
         """Values of all parameters, ties applied."""
+        if self.owner is not None:
+            self.owner.refresh()
+            return np.array([p._value for p in self.parameters])
         free = self.free
         row = free.expand(free.start[None])[0]
         for parameter, value in zip(self.parameters, row.tolist(), strict=True):
@@ -219,8 +226,9 @@ def _multipliers(table: ParameterTable, positions: list[int]) -> tuple[tuple[int
         elif definition.scalar and not definition.depends and count == 1:
             kinds[first] = False
         first += count
-    norms = tuple(k for k, p in enumerate(positions) if kinds.get(p % table.width, False))
-    factors = tuple(k for k, p in enumerate(positions) if p % table.width in kinds)
+    inner = [(k, p % table.width) for k, p in enumerate(positions) if p < table.width * table.n_groups]
+    norms = tuple(k for k, p in inner if kinds.get(p, False))
+    factors = tuple(k for k, p in inner if p in kinds)
     return norms, factors
 
 
@@ -248,6 +256,8 @@ class FreeParameters:
         Free parameters that are norms of additive components.
     factors : tuple of int
         Free parameters that multiply the model or a part of it: norms and constants.
+    extras : int
+        How many of all parameters, at the end, belong to no data group.
     """
 
     positions: npt.NDArray[np.intp]
@@ -265,6 +275,7 @@ class FreeParameters:
     _system: TieSystem
     _targets: npt.NDArray[np.intp]
     _sources: npt.NDArray[np.intp]
+    extras: int = 0
 
     @property
     def size(self) -> int:
@@ -298,6 +309,7 @@ class FreeParameters:
             _system=system,
             _targets=np.array([j for j, _ in copies], dtype=np.intp),
             _sources=np.array([k for _, k in copies], dtype=np.intp),
+            extras=len(table.parameters) - table.width * table.n_groups,
         )
 
     def expand(self, values: Array) -> Array:
