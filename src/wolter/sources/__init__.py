@@ -10,24 +10,43 @@ from typing import TYPE_CHECKING
 from wolter._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from wolter.sources.columns import ColumnDensity, column_density, fetch_map
     from wolter.sources.edges import edge_pixels, near_edge, sensor_mask
     from wolter.sources.entries import ObservationEntry
+    from wolter.sources.extended import ExtendedSource, GalaxyCluster
     from wolter.sources.library import Library, Product
     from wolter.sources.masks import circular_mask, interloper_mask, region_mask, source_and_background
     from wolter.sources.matching import DetectedSource, SourceMatch, detected_sources, match_sources
+    from wolter.sources.null import NullSource
     from wolter.sources.peaks import Peak, hierarchical_peak, simple_peak
+    from wolter.sources.sample import ClusterSample, Failure, Sample
     from wolter.sources.snr import net_counts, signal_to_noise
+    from wolter.sources.source import PointSource, Source, SourcePeak
+    from wolter.sources.summary import SourceSummary
 
 _EXPORTS = {
+    "ClusterSample": "sample",
+    "ColumnDensity": "columns",
     "DetectedSource": "matching",
+    "ExtendedSource": "extended",
+    "Failure": "sample",
+    "GalaxyCluster": "extended",
     "Library": "library",
+    "NullSource": "null",
     "ObservationEntry": "entries",
     "Peak": "peaks",
+    "PointSource": "source",
     "Product": "library",
+    "Sample": "sample",
+    "Source": "source",
     "SourceMatch": "matching",
+    "SourcePeak": "source",
+    "SourceSummary": "summary",
     "circular_mask": "masks",
+    "column_density": "columns",
     "detected_sources": "matching",
     "edge_pixels": "edges",
+    "fetch_map": "columns",
     "hierarchical_peak": "peaks",
     "interloper_mask": "masks",
     "match_sources": "matching",
@@ -41,15 +60,28 @@ _EXPORTS = {
 }
 
 __all__ = [
+    "ClusterSample",
+    "ColumnDensity",
     "DetectedSource",
+    "ExtendedSource",
+    "Failure",
+    "GalaxyCluster",
     "Library",
+    "NullSource",
     "ObservationEntry",
     "Peak",
+    "PointSource",
     "Product",
+    "Sample",
+    "Source",
     "SourceMatch",
+    "SourcePeak",
+    "SourceSummary",
     "circular_mask",
+    "column_density",
     "detected_sources",
     "edge_pixels",
+    "fetch_map",
     "hierarchical_peak",
     "interloper_mask",
     "match_sources",

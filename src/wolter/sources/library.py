@@ -11,20 +11,25 @@ import hashlib
 import json
 import sqlite3
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wolter import fits
 from wolter.errors import DataError, OutputError, WolterError, WolterWarning, suggest
 from wolter.sources._lock import locked
 from wolter.sources.entries import ObservationEntry, describe_observation
 
+if TYPE_CHECKING:
+    from wolter.observation import Observation
+
 __all__ = ["Library", "Product"]
 
 _VERSION = 1
+_REMEMBERED = 48  # of a three-camera mission, the images and maps of eight observations
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS observations (
     mission TEXT, obsid TEXT, path TEXT, ra REAL, dec REAL, radius REAL, start TEXT, exposure REAL,
@@ -86,10 +91,12 @@ class Library:
 
     folder: Path
     _checked: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False, compare=False)
+    _memory: OrderedDict[Any, Any] = field(default_factory=OrderedDict, repr=False, compare=False)
 
     def __init__(self, folder: str | PathLike[str]) -> None:
         self.folder = Path(folder).absolute()
         self._checked = {}
+        self._memory = OrderedDict()
         try:
             (self.folder / "products").mkdir(parents=True, exist_ok=True)
             (self.folder / "locks").mkdir(exist_ok=True)
@@ -108,6 +115,7 @@ class Library:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.folder = state["folder"]
         self._checked = {}
+        self._memory = OrderedDict()
 
     # ---------------------------------------------------------------- the index
 
@@ -354,6 +362,26 @@ class Library:
                 stacklevel=4,
             )
         return None
+
+    # ---------------------------------------------------------------- what is kept in memory
+
+    def open(self, entry: ObservationEntry) -> Observation:
+        """The observation of an entry; the last few stay open, since sorting the files of a folder takes a while."""
+        return self._remembered(("observation", entry.path), entry.open)
+
+    def load(self, path: str | PathLike[str], kind: Any) -> Any:
+        """Product read from a file (``kind.read(path)``); the last few stay in memory."""
+        path = Path(path)
+        return self._remembered((str(path), kind.__name__, _stamp(path)), lambda: kind.read(path))
+
+    def _remembered(self, key: Any, make: Callable[[], Any]) -> Any:
+        if key in self._memory:
+            self._memory.move_to_end(key)
+            return self._memory[key]
+        value = self._memory[key] = make()
+        while len(self._memory) > _REMEMBERED:
+            self._memory.popitem(last=False)
+        return value
 
     def products(self, *, kind: str | None = None, obsid: str | None = None) -> list[Product]:
         """Products in the index, oldest first."""

@@ -74,12 +74,12 @@ def circular_mask(grid: ImageGrid, ra: float, dec: float, outer: float, inner: f
     if columns.size == 0 or rows.size == 0:
         return out
     lon, lat = wcs.pixel_to_sky(*np.meshgrid(columns.astype(float), rows.astype(float)))
-    distance = _haversine(lon, lat, ra, dec)
+    distance = angles_from(lon, lat, ra, dec)
     out[rows[0] - 1 : rows[-1], columns[0] - 1 : columns[-1]] = (distance >= inner) & (distance < outer)
     return out
 
 
-def _haversine(lon: NDArray[np.float64], lat: NDArray[np.float64], ra: float, dec: float) -> NDArray[np.float64]:
+def angles_from(lon: NDArray[np.float64], lat: NDArray[np.float64], ra: float, dec: float) -> NDArray[np.float64]:
     """Angles (deg) between many directions and one."""
     d0, d1 = math.radians(dec), np.radians(lat)
     half = np.sin(0.5 * (d1 - d0)) ** 2 + math.cos(d0) * np.cos(d1) * np.sin(0.5 * np.radians(lon - ra)) ** 2

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from wolter.errors import RegionError
-from wolter.sky import RegionSet, Shape, TanWCS
+from wolter.sky import Length, RegionSet, Shape, TanWCS
 
 __all__ = ["EXTENDED", "POINTLIKE", "DetectedSource", "SourceMatch", "detected_sources", "match_sources"]
 
@@ -45,10 +46,26 @@ class DetectedSource:
         """The source as a region."""
         return RegionSet((self.shape,), columns=("X", "Y"), wcs=None if self.shape.celestial else self.wcs)
 
+    def scaled(self, factor: float) -> RegionSet:
+        """The region with all its sizes multiplied."""
+        sizes = tuple(Length(size.value * factor, size.unit) for size in self.shape.sizes)
+        return RegionSet((replace(self.shape, sizes=sizes),), wcs=self.region.wcs)
+
     def holds(self, ra: float, dec: float) -> bool:
         """Whether a position (deg) lies in the region."""
         x, y = self.wcs.sky_to_pixel(ra, dec)
         return bool(self.region.to_pixel(self.wcs).contains(np.array([x]), np.array([y]))[0])
+
+    def touches(self, other: DetectedSource) -> bool:
+        """Whether two detections of one observation have a pixel in common."""
+        mine, its = self.region.to_pixel(self.wcs), other.region.to_pixel(self.wcs)
+        a, b = mine.bounding_box(), its.bounding_box()
+        low_x, high_x = math.floor(max(a[0], b[0])), math.ceil(min(a[1], b[1]))
+        low_y, high_y = math.floor(max(a[2], b[2])), math.ceil(min(a[3], b[3]))
+        if low_x > high_x or low_y > high_y:
+            return False
+        x, y = np.meshgrid(np.arange(low_x, high_x + 1, dtype=float), np.arange(low_y, high_y + 1, dtype=float))
+        return bool((mine.contains(x, y) & its.contains(x, y)).any())
 
     def separation(self, ra: float, dec: float) -> float:
         """Angle between a position (deg) and the centre, deg."""
@@ -131,6 +148,7 @@ def match_sources(
     *,
     keep_within: float | None = None,
     keep_colors: Collection[str] = ("red", "magenta"),
+    keep_touching: bool = False,
     candidates: int = 5,
 ) -> SourceMatch:
     """The detection that is the source.
@@ -146,6 +164,8 @@ def match_sources(
     keep_within : float, optional
         Detections of `keep_colors` nearer than this (deg) are no interlopers although their kind is another one: the
         bright core of a cluster is often listed as a point source.
+    keep_touching : bool
+        Extended detections that overlap the match are no interlopers: detection breaks up near clusters.
     candidates : int
         So many of the nearest detections are asked whether they hold the position (as XGA 1.0.0 does).
 
@@ -161,6 +181,8 @@ def match_sources(
     spared = set(right)
     if keep_within is not None:
         spared |= {int(i) for i in order if distances[i] < keep_within and detected[i].color in keep_colors}
+    if keep_touching and right:
+        spared |= {i for i, d in enumerate(detected) if d.color in EXTENDED and detected[right[0]].touches(d)}
     return SourceMatch(
         match=detected[right[0]] if right else None,
         alternates=tuple(detected[i] for i in right[1:]),

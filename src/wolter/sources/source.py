@@ -1,0 +1,435 @@
+"""A source: where it is, what saw it, and the measurements made of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wolter._accessor import Figures
+from wolter.data import ImageGrid, RateMap
+from wolter.errors import DataError, suggest
+from wolter.sources import masks, photometry
+from wolter.sources.edges import edge_pixels, near_edge, sensor_mask
+from wolter.sources.entries import ObservationEntry
+from wolter.sources.matching import (
+    EXTENDED,
+    POINTLIKE,
+    SourceMatch,
+    angular_separation,
+    detected_sources,
+    match_sources,
+)
+from wolter.sources.peaks import simple_peak
+from wolter.sources.radii import Scale
+from wolter.sources.snr import net_counts, signal_to_noise
+from wolter.units import to_range_kev
+
+if TYPE_CHECKING:
+    from wolter.sources.library import Library
+    from wolter.sources.summary import SourceSummary
+
+__all__ = ["PointSource", "Source", "SourcePeak"]
+
+
+class SourcePeak:
+    """X-ray peak of a source.
+
+    Attributes
+    ----------
+    ra, dec : float
+        deg (FK5).
+    converged : bool
+        Whether the search settled; otherwise the position is the source's own.
+    near_edge : bool
+        Whether the peak lies within two pixels of the end of the exposed field.
+    steps : int
+        Images looked at.
+    """
+
+    def __init__(self, ra: float, dec: float, *, converged: bool, near_edge: bool, steps: int) -> None:
+        self.ra, self.dec = ra, dec
+        self.converged, self.near_edge, self.steps = converged, near_edge, steps
+
+    def __repr__(self) -> str:
+        notes = ("" if self.converged else ", not converged") + (", near the edge" if self.near_edge else "")
+        return f"<peak at {self.ra:.6f}, {self.dec:+.6f} deg{notes}>"
+
+
+class Source:
+    """A source of X-rays and the observations that saw it.
+
+    Parameters
+    ----------
+    position : str, SkyCoord or pair of Quantity
+        As for `wolter.circle`.
+    library : Library
+        Where its observations and products are.
+    name : str, optional
+        By default made of the position.
+    redshift : float, optional
+        Needed for lengths (kpc).
+    missions, observations : sequence of str, optional
+        Only these missions; only observations of these numbers.
+    band : pair of Quantity, optional
+        Energies in which peaks and signals are measured; 0.5-2 keV by default.
+    background : pair of float
+        Radii of the background annulus in radii of the source.
+    cosmology : astropy cosmology, optional
+        H0 = 70 km/s/Mpc, Omega_m = 0.3, flat, by default.
+
+    Raises
+    ------
+    DataError
+        If no observation of the library saw the position, or the redshift is not positive.
+    """
+
+    plot: ClassVar[Figures] = Figures("source_view")
+    colors: ClassVar[frozenset[str]] = POINTLIKE | EXTENDED
+
+    def __init__(
+        self,
+        position: Any,
+        library: Library,
+        *,
+        name: str | None = None,
+        redshift: float | None = None,
+        missions: str | Sequence[str] | None = None,
+        observations: Sequence[str] | None = None,
+        band: Any = None,
+        background: tuple[float, float] = masks.BACKGROUND_FACTORS,
+        cosmology: Any = None,
+    ) -> None:
+        from wolter.sky import parse_position
+
+        self.ra, self.dec = parse_position(position)
+        self.library = library
+        self.name = name or f"J{self.ra:.4f}{self.dec:+.4f}"
+        self.scale = Scale(redshift, cosmology)
+        self.missions, self.chosen = missions, None if observations is None else tuple(observations)
+        self.band: photometry.Band = (0.5, 2.0) if band is None else to_range_kev(band)
+        if not 1.0 <= background[0] < background[1]:
+            raise DataError(f"the background annulus {background} is empty or overlaps the source")
+        self.background = (float(background[0]), float(background[1]))
+        self._radii: dict[str, float] = {}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name} at {self.ra:.5f}, {self.dec:+.5f} deg>"
+
+    @property
+    def redshift(self) -> float | None:
+        """Redshift, None if not known."""
+        return self.scale.redshift
+
+    @property
+    def position(self) -> Any:
+        """SkyCoord of the position given."""
+        from astropy.coordinates import SkyCoord
+
+        return SkyCoord(self.ra, self.dec, unit="deg", frame="fk5")
+
+    # ---------------------------------------------------------------- observations
+
+    @cached_property
+    def observations(self) -> tuple[ObservationEntry, ...]:
+        """Observations that saw the position, nearest pointing first.
+
+        Raises
+        ------
+        DataError
+            If there is none.
+        """
+        found = self.library.covering(self.position, mission=self.missions)
+        if self.chosen is not None:
+            missing = set(self.chosen) - {e.obsid for e in found}
+            if missing:
+                raise DataError(f"{self.name}: the observations {', '.join(sorted(missing))} do not see the position")
+            found = [e for e in found if e.obsid in self.chosen]
+        if not found:
+            nearest = sorted(
+                (angular_separation(self.ra, self.dec, e.ra, e.dec), e.obsid) for e in self.library.observations()
+            )[:1]
+            told = f" (the nearest, {nearest[0][1]}, points {nearest[0][0]:.2f} deg away)" if nearest else ""
+            raise DataError(
+                f"{self.name}: no observation of the library sees {self.ra:.5f}, {self.dec:+.5f} deg{told}",
+                file=self.library.folder,
+                cure="Check the position, or add observations with Library.add.",
+            )
+        return tuple(found)
+
+    def observation(self, obsid: str) -> ObservationEntry:
+        """One of its observations by number.
+
+        Raises
+        ------
+        DataError
+            If it is not one of them.
+        """
+        for entry in self.observations:
+            if entry.obsid == obsid:
+                return entry
+        known = [e.obsid for e in self.observations]
+        raise DataError(
+            f"{self.name} was not seen by observation {obsid!r} (it was by {', '.join(known)})",
+            cure=suggest(obsid, known) or None,
+        )
+
+    def parts(self, band: photometry.Band | None = None) -> list[tuple[ObservationEntry, str]]:
+        """Every observation and detector with an image in a band (keV)."""
+        wanted = band or self.band
+        return [(e, d) for e in self.observations for d in photometry.detectors_of(self.library, e, wanted)]
+
+    def offset(self, obsid: str) -> float:
+        """Angle between the source and the pointing of an observation, deg."""
+        entry = self.observation(obsid)
+        return angular_separation(self.ra, self.dec, entry.ra, entry.dec)
+
+    def coverage(self, radius: Any, obsid: str, detector: str | None = None) -> float:
+        """Part of the circle of a radius that was exposed in an observation (by one detector, or any)."""
+        entry = self.observation(obsid)
+        names = [detector] if detector else photometry.detectors_of(self.library, entry, self.band)
+        maps = [photometry.exposure_map(self.library, entry, name, self.band) for name in names]
+        if not maps:
+            return 0.0
+        inside = masks.circular_mask(maps[0].grid, self.ra, self.dec, self.radius(radius))
+        exposed = np.logical_or.reduce([sensor_mask(m.data) for m in maps])
+        circle = 2.0 * math.pi * (1.0 - math.cos(math.radians(self.radius(radius)))) * math.degrees(1.0) ** 2
+        return min(1.0, float((inside & exposed).sum()) * maps[0].pixel_scale_deg ** 2 / circle)
+
+    # ---------------------------------------------------------------- images
+
+    def _band(self, band: Any) -> photometry.Band:
+        return self.band if band is None else to_range_kev(band)
+
+    def rate_map(self, obsid: str | None = None, detector: str | None = None, *, band: Any = None) -> RateMap:
+        """Rate map of a detector of an observation, or of all of them together.
+
+        Parameters
+        ----------
+        obsid, detector : str, optional
+            Without a detector all those of the observation are put together, without an observation everything.
+        band : pair of Quantity, optional
+            Energies; the source's own by default.
+        """
+        energies = self._band(band)
+        if obsid is not None and detector is not None:
+            return photometry.rate_map(self.library, self.observation(obsid), detector, energies)
+        parts = [(e, d) for e, d in self.parts(energies) if obsid in (None, e.obsid)]
+        if detector is not None:
+            parts = [(e, d) for e, d in parts if d == detector]
+        return photometry.mosaic_rate_map(self.library, parts, energies)
+
+    def rate_maps(self, *, band: Any = None) -> dict[tuple[str, str], RateMap]:
+        """Rate maps of every observation and detector, by (obsid, detector)."""
+        energies = self._band(band)
+        return {(e.obsid, d): photometry.rate_map(self.library, e, d, energies) for e, d in self.parts(energies)}
+
+    # ---------------------------------------------------------------- radii and masks
+
+    def radius(self, radius: Any) -> float:
+        """Angular radius in deg of a length, an angle or the name of one of the source's radii.
+
+        Raises
+        ------
+        DataError
+            If the name is unknown, the radius is not positive, or a length is given for a source without redshift.
+        """
+        if isinstance(radius, str):
+            if radius not in self._radii:
+                raise DataError(
+                    f"{self.name} has no radius {radius!r} (it has {', '.join(self._radii) or 'none by name'})",
+                    cure=suggest(radius, self._radii) or "Give a Quantity.",
+                )
+            return self._radii[radius]
+        return self.scale.angle(radius)
+
+    def match(self, obsid: str, grid: ImageGrid | None = None) -> SourceMatch:
+        """The detections of an observation: the source itself, and what is in its way.
+
+        Raises
+        ------
+        DataError
+            If the observation has no region file.
+        """
+        from wolter.sky import read_regions
+
+        entry = self.observation(obsid)
+        if entry.regions is None:
+            raise DataError(
+                f"observation {obsid} has no file of detected sources",
+                file=entry.path,
+                cure="Name it with Library.add(folder, regions=...), or make one with wolter.makers.detect_sources.",
+            )
+        if not entry.regions.exists():
+            raise DataError("the file of detected sources is gone", file=entry.regions)
+        if grid is None:
+            detector = photometry.detectors_of(self.library, entry, self.band)[0]
+            grid = photometry.image(self.library, entry, detector, self.band).grid
+        detected = detected_sources(read_regions(entry.regions), grid.sky)
+        return match_sources(
+            detected, self.ra, self.dec, self.colors, keep_within=self._core(), keep_touching=self._keeps_fragments()
+        )
+
+    def _core(self) -> float | None:
+        """Angle (deg) within which detections of another kind belong to the source."""
+        return None
+
+    def _keeps_fragments(self) -> bool:
+        """Whether extended detections that touch the source's own are part of it."""
+        return False
+
+    def interloper_mask(self, grid: ImageGrid, obsid: str | None = None) -> NDArray[np.bool_]:
+        """True where no other source is in the way, by the detections of one observation or of all with a file."""
+        entries = [self.observation(obsid)] if obsid is not None else list(self.observations)
+        keep = np.ones(grid.shape, bool)
+        for entry in entries:
+            if entry.regions is not None or obsid is not None:
+                keep &= masks.interloper_mask(grid, self.match(entry.obsid).interlopers)
+        return keep
+
+    def masks(
+        self, radius: Any, grid: ImageGrid, obsid: str | None = None, *, centre: Any = None, interlopers: bool = True
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Masks of the source and of the background around it.
+
+        Parameters
+        ----------
+        radius : Quantity or str
+            Of the source: an angle, a length, the name of one of its radii; "region" for its detection in `obsid`.
+        grid : ImageGrid
+            Pixels of the image (``rate_map.grid``).
+        obsid : str, optional
+            Whose detections are taken out; all by default.
+        centre : position, optional
+            By default the source's.
+        interlopers : bool
+            Take other sources out.
+
+        Returns
+        -------
+        source, background : bool[ny, nx]
+        """
+        from wolter.sky import parse_position
+
+        ra, dec = (self.ra, self.dec) if centre is None else parse_position(centre)
+        if isinstance(radius, str) and radius == "region":
+            source, around = self._detection_masks(grid, obsid)
+        else:
+            source, around = masks.source_and_background(grid, ra, dec, self.radius(radius), self.background)
+        keep = self.interloper_mask(grid, obsid) if interlopers else np.ones(grid.shape, bool)
+        return source & keep, around & keep
+
+    def _detection_masks(self, grid: ImageGrid, obsid: str | None) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        if obsid is None:
+            raise DataError("a detection belongs to one observation", cure="Name it with obsid.")
+        found = self.match(obsid).match
+        if found is None:
+            raise DataError(f"{self.name} was not detected in observation {obsid}", cure="Give a radius instead.")
+        inner, outer = self.background
+        ring = masks.region_mask(grid, found.scaled(outer)) & ~masks.region_mask(grid, found.scaled(inner))
+        return masks.region_mask(grid, found.region), ring
+
+    def mask(
+        self, outer: Any, grid: ImageGrid, *, inner: Any = None, obsid: str | None = None, centre: Any = None,
+        interlopers: bool = True,
+    ) -> NDArray[np.bool_]:  # fmt: skip
+        """Mask of an annulus (or circle) of any radii around the source."""
+        from wolter.sky import parse_position
+
+        ra, dec = (self.ra, self.dec) if centre is None else parse_position(centre)
+        hole = 0.0 if inner is None else self.radius(inner)
+        ring = masks.circular_mask(grid, ra, dec, self.radius(outer), hole)
+        return ring & self.interloper_mask(grid, obsid) if interlopers else ring
+
+    # ---------------------------------------------------------------- measurements
+
+    def peak(self, obsid: str | None = None, detector: str | None = None, *, band: Any = None) -> SourcePeak:
+        """Brightest pixel of the source, in everything put together or in one observation."""
+        rates = self.rate_map(obsid, detector, band=band)
+        found = simple_peak(rates.data, *self._search(rates, obsid), ~edge_pixels(rates.exposure.data))
+        return self._peak(rates, found.x, found.y, converged=True, steps=1)
+
+    def _search(self, rates: RateMap, obsid: str | None) -> tuple[NDArray[np.bool_], ...]:
+        """Where a peak is looked for."""
+        return (self.interloper_mask(rates.grid, obsid),)
+
+    @staticmethod
+    def _peak(rates: RateMap, x: int, y: int, *, converged: bool, steps: int) -> SourcePeak:
+        ra, dec = rates.position(x + 1, y + 1)
+        edge = near_edge(edge_pixels(rates.exposure.data), x, y)
+        return SourcePeak(float(ra), float(dec), converged=converged, near_edge=edge, steps=steps)
+
+    def _photometry(self, radius: Any, obsid: str | None, detector: str | None, band: Any) -> tuple[Any, ...]:
+        rates = self.rate_map(obsid, detector, band=band)
+        source, around = self.masks(radius, rates.grid, obsid)
+        return rates.image.data, rates.exposure.data, source, around
+
+    def snr(
+        self, radius: Any, obsid: str | None = None, detector: str | None = None, *, band: Any = None,
+        exposure_corrected: bool = True, allow_negative: bool = False,
+    ) -> float:  # fmt: skip
+        """Signal to noise within a radius; see `wolter.sources.signal_to_noise`.
+
+        Parameters
+        ----------
+        radius : Quantity or str
+            As for `masks`.
+        obsid, detector : str, optional
+            As for `rate_map`.
+        """
+        arrays = self._photometry(radius, obsid, detector, band)
+        return signal_to_noise(*arrays, exposure_corrected=exposure_corrected, allow_negative=allow_negative)
+
+    def net_counts(
+        self, radius: Any, obsid: str | None = None, detector: str | None = None, *, band: Any = None
+    ) -> float:
+        """Counts within a radius less the background's."""
+        return net_counts(*self._photometry(radius, obsid, detector, band))
+
+    def snr_ranking(
+        self, radius: Any, *, band: Any = None, allow_negative: bool = False
+    ) -> tuple[list[tuple[str, str]], NDArray[np.float64]]:
+        """Observations and detectors from the lowest signal to noise to the highest.
+
+        Returns
+        -------
+        names : list of (obsid, detector)
+        values : float64[n]
+        """
+        names = [(e.obsid, d) for e, d in self.parts(self._band(band))]
+        values = np.array([self.snr(radius, o, d, band=band, allow_negative=allow_negative) for o, d in names])
+        order = np.argsort(values, kind="stable")
+        return [names[int(i)] for i in order], values[order]
+
+    def column_density(self, survey: str = "HI4PI", **options: Any) -> float:
+        """Galactic hydrogen column (cm⁻²) in its direction; see `wolter.sources.column_density`."""
+        from wolter.sources.columns import column_density
+
+        return column_density(self.position, survey=survey, **options).weighted
+
+    def info(self) -> SourceSummary:
+        """What is known of the source, as a table that prints."""
+        from wolter.sources.summary import summarise
+
+        return summarise(self)
+
+
+class PointSource(Source):
+    """A source without extent; detections listed as pointlike can be it."""
+
+    colors: ClassVar[frozenset[str]] = POINTLIKE
+
+    def __init__(self, position: Any, library: Library, *, radius: Any = None, **options: Any) -> None:
+        super().__init__(position, library, **options)
+        if radius is not None:
+            self._radii["point"] = self.scale.angle(radius)
+
+    def _search(self, rates: RateMap, obsid: str | None) -> tuple[NDArray[np.bool_], ...]:
+        where = super()._search(rates, obsid)
+        if "point" not in self._radii:
+            return where
+        return (*where, masks.circular_mask(rates.grid, self.ra, self.dec, self._radii["point"]))
