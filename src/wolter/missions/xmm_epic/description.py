@@ -95,6 +95,11 @@ MISSION = Mission(
     band=(0.5, 10.0),
     gti_names=("STDGTI", "GTI"),
     classify=classify,
+    simulator="wolter.missions.xmm_epic.simulator:simulate",
+    nominal_responses="wolter.missions.xmm_epic.nominal:nominal_responses",
+    psf="wolter.missions.xmm_epic.psf:encircled",
+    detector_names=MappingProxyType(_CAMERAS),
+    spectrum_channels=MappingProxyType({"PN": (0, 20479, 5), "M1": (0, 11999, 5), "M2": (0, 11999, 5)}),
     archive=ARCHIVE,
     frames=MappingProxyType(
         {
@@ -121,6 +126,7 @@ MISSION = Mission(
         }
     ),
     pile_up=MappingProxyType({"PN": 2.0, "M1": 0.5, "M2": 0.5}),
+    image_plane=(3649, 512, 87),  # 4.35 arcsec pixels, the grid of evselect images in wide use
     field_radius=15.0,  # field of view of 30 arcmin diameter (Users' Handbook)
     notes=("Each CCD has good times and live times of its own: EXPOSURE of a spectrum is that of the CCDs it covers.",),
 )
