@@ -185,7 +185,7 @@ def test_unknown_parameters_are_ignored_aloud(events):
 def test_listings(events, tmp_path):
     with afits.open(events) as f:
         columns, rows = f["EVENTS"].columns, f["EVENTS"].header["NAXIS2"]
-        width, number = f["EVENTS"].header["NAXIS1"], len(f)
+        width, number, pi = f["EVENTS"].header["NAXIS1"], len(f), f["EVENTS"].data["PI"][:3]
     text = hsp.fstruct(infile=str(events), allow_failure=False).stdout
     assert f"{width}({len(columns)}) {rows}" in text
     listed = [line.split() for line in text.splitlines()]
@@ -195,7 +195,8 @@ def test_listings(events, tmp_path):
     assert sum(" BINTABLE " in line or " PRIMARY " in line for line in heads.splitlines()) == number
     assert "TRG_ID" in hsp.ftlist(infile=f"{events}[EVENTS]", option="C").stdout
     assert "TELESCOP" in hsp.ftlist(infile=f"{events}[EVENTS]", option="K").stdout
-    with pytest.raises(NotImplementedError, match="option T"):
-        hsp.ftlist(infile=str(events), option="T")
+    table = hsp.ftlist(infile=f"{events}[EVENTS]", option="T", columns="PI,TIME", rows="2-3").output
+    assert [line.split()[:2] for line in table[-2:]] == [[str(i + 1), str(pi[i])] for i in (1, 2)]
+    assert "option X" in hsp.ftlist(infile=str(events), option="X").stdout
     assert hsp.fstruct(infile=str(tmp_path / "none.fits")).returncode == 1
     assert hsp.fversion().stdout.startswith("Wolter")

@@ -22,6 +22,7 @@ _VERBS = {
     "simulate": ("simulate", "Simulate an observation with known truth."),
     "report": ("report", "Fit and write one self-contained HTML report."),
     "demo": ("demo", "Simulate an observation and run the whole analysis on it."),
+    "task": ("task", "Run a task by its FTOOLS or SAS name, or list them."),
     "run": ("run", "Run a script or notebook with heasoftpy, xspec, ... resolved to Wolter."),
     "models": ("models", "List the model components, or show one."),
 }

@@ -23,32 +23,19 @@ def run_task(name: str, words: Sequence[str]) -> int:
     int
         Exit status of the task.
     """
+    from wolter import tasks
     from wolter.compat.heasoftpy.core import HSPTask, available
+    from wolter.errors import WolterError
 
-    task = HSPTask(name)
     if name not in available():
         print(f"{name}: Wolter does not have this task. It has: {', '.join(available())}", file=sys.stderr)
         return 1
-    given: dict[str, str] = {}
-    bare = iter(task.par_names)
-    for word in words:
-        key, equals, value = word.partition("=")
-        if equals and key.lower() in (*task.par_names, "chatter", "history"):
-            given[key.lower()] = value
-        elif equals and key.isidentifier():
-            print(f"{name}: there is no parameter {key!r}", file=sys.stderr)
-            return 1
-        else:
-            parameter = next(bare, None)
-            if parameter is None:
-                print(f"{name}: too many values: {word!r}", file=sys.stderr)
-                return 1
-            given[parameter] = word
     try:
-        result = task(given, stderr=True, allow_failure=True)
-    except NotImplementedError as exc:
+        given = tasks.get(name).from_words(words)
+    except WolterError as exc:
         print(f"{name}: {exc}", file=sys.stderr)
         return 1
+    result = HSPTask(name)(given, stderr=True, allow_failure=True)
     if result.stdout:
         print(result.stdout)
     if result.stderr:

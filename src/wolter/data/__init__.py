@@ -12,6 +12,7 @@ from wolter._lazy import lazy_exports
 if TYPE_CHECKING:
     from wolter.data.arf import ARF
     from wolter.data.checks import check_arf, check_background, check_responses, check_weightings
+    from wolter.data.combine import combine_responses, merge_spectra
     from wolter.data.discovery import ResponseFiles, find_responses
     from wolter.data.events import EventList
     from wolter.data.exposure_map import ExposureMap
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from wolter.data.light_curve import LightCurve
     from wolter.data.rate_map import RateMap
     from wolter.data.rmf import RMF
+    from wolter.data.source_list import SourceList
     from wolter.data.spectrum import BinnedSpectrum, Spectrum
     from wolter.data.spectrum_set import SpectrumSet
 
@@ -48,10 +50,12 @@ _EXPORTS = {
     "RMF": "rmf",
     "RateMap": "rate_map",
     "ResponseFiles": "discovery",
+    "SourceList": "source_list",
     "Spectrum": "spectrum",
     "SpectrumSet": "spectrum_set",
     "bin_range": "grouping",
     "check_arf": "checks",
+    "combine_responses": "combine",
     "check_background": "checks",
     "check_responses": "checks",
     "check_weightings": "checks",
@@ -61,6 +65,7 @@ _EXPORTS = {
     "group_constant": "grouping",
     "group_min": "grouping",
     "group_min_snr": "grouping",
+    "merge_spectra": "combine",
     "group_optimal": "grouping",
     "notice_range": "grouping",
     "plan_of": "folding",
@@ -80,10 +85,12 @@ __all__ = [
     "RMF",
     "RateMap",
     "ResponseFiles",
+    "SourceList",
     "Spectrum",
     "SpectrumSet",
     "bin_range",
     "check_arf",
+    "combine_responses",
     "check_background",
     "check_responses",
     "check_weightings",
@@ -94,6 +101,7 @@ __all__ = [
     "group_min",
     "group_min_snr",
     "group_optimal",
+    "merge_spectra",
     "notice_range",
     "plan_of",
 ]

@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from wolter.tasks.registry import Parameter, Task, TaskError, TaskResult, get, names, register, run
+from wolter.tasks.registry import Parameter, Task, TaskError, TaskResult, get, mission_of_task, names, register, run
 
-__all__ = ["Parameter", "Task", "TaskError", "TaskResult", "get", "names", "register", "run"]
+__all__ = ["Parameter", "Task", "TaskError", "TaskResult", "get", "mission_of_task", "names", "register", "run"]
 
 
 def __getattr__(name: str) -> Task:

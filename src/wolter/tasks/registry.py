@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from wolter.errors import ParameterError, WolterError, suggest
+from wolter.mission import missions
 
-__all__ = ["Parameter", "Task", "TaskError", "TaskResult", "get", "names", "register", "run"]
+__all__ = ["Parameter", "Task", "TaskError", "TaskResult", "get", "mission_of_task", "names", "register", "run"]
 
 _NONE = ("", "none", "-", "indef")
+# Parameters that every parameter file has and nothing depends on here.
+_COMMON = ("chatter", "history", "mode")
 
 
 class TaskError(WolterError, RuntimeError):
@@ -37,12 +40,15 @@ class Parameter:
         Default; ``...`` if the parameter must be given.
     doc : str
         What it means.
+    hidden : bool
+        Given by name only: bare values of a command line go to the other parameters, in their order.
     """
 
     name: str
     kind: str
     default: Any
     doc: str
+    hidden: bool = False
 
     def convert(self, value: Any) -> Any:
         """Value in the type of the parameter; text such as ``yes`` or ``1.0`` is understood, NONE becomes None.
@@ -118,6 +124,40 @@ class Task:
     function: Callable[[Mapping[str, Any], TaskResult], None]
     doc: str
 
+    @property
+    def positional(self) -> tuple[str, ...]:
+        """Parameters to which the bare values of a command line go, in order."""
+        return tuple(p.name for p in self.parameters if not p.hidden)
+
+    def from_words(self, words: Iterable[str]) -> dict[str, str]:
+        """Parameters of a command line: ``name=value``, or bare values in the order of `positional`.
+
+        Raises
+        ------
+        ParameterError
+            For unknown parameters and for more values than there are parameters.
+        """
+        known = {p.name for p in self.parameters}
+        given: dict[str, str] = {}
+        bare = iter(self.positional)
+        for word in words:
+            key, equals, value = word.partition("=")
+            key = key.strip().lower()
+            if key in known and equals:
+                given[key] = value
+            elif key in _COMMON and equals:
+                continue
+            elif equals and key.isidentifier() and not value.startswith("="):  # STATUS==0 is a condition
+                raise ParameterError(
+                    f"{self.name} has no parameter {key!r}", cure=suggest(key, known) or f"Known: {', '.join(known)}."
+                )
+            else:
+                name = next((n for n in bare if n not in given), None)
+                if name is None:
+                    raise ParameterError(f"{self.name}: too many values: {word!r} is one more than its parameters")
+                given[name] = word
+        return given
+
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """All parameters in their types, defaults filled in.
 
@@ -167,8 +207,21 @@ class Task:
         return result
 
 
-# Tasks that come with the package, by the module that defines each; plug-ins add theirs with `register`.
-_MODULES = {"extractor": "wolter.tasks.extraction"}
+# Tasks that come with the package, by the module that defines each. Missions name theirs in `Mission.tasks`, others add
+# them with `register`.
+_MODULES = {
+    "addspec": "wolter.tasks.addspec",
+    "extractor": "wolter.tasks.extraction",
+    "fkeyprint": "wolter.tasks.fkeyprint",
+    "fstruct": "wolter.tasks.fstruct",
+    "ftcopy": "wolter.tasks.ftcopy",
+    "ftgrouppha": "wolter.tasks.ftgrouppha",
+    "ftlist": "wolter.tasks.ftlist",
+    "fversion": "wolter.tasks.fversion",
+    "grppha": "wolter.tasks.grppha",
+    "maketime": "wolter.tasks.maketime",
+    "mathpha": "wolter.tasks.mathpha",
+}
 _REGISTERED: dict[str, Task] = {}
 
 
@@ -187,9 +240,23 @@ def register(task: Task) -> Task:
     return task
 
 
+def _of_missions() -> dict[str, tuple[str, str]]:
+    """Tasks of the installed missions: name -> ("module:TASK", mission)."""
+    found: dict[str, tuple[str, str]] = {}
+    for mission in missions().values():
+        for name, target in mission.tasks.items():
+            found.setdefault(name.lower(), (target, mission.name))
+    return found
+
+
 def names() -> list[str]:
-    """Names of all tasks."""
-    return sorted({*_MODULES, *_REGISTERED})
+    """Names of all tasks, those of the installed missions included."""
+    return sorted({*_MODULES, *_REGISTERED, *_of_missions()})
+
+
+def mission_of_task(name: str) -> str | None:
+    """Name of the mission that a task belongs to, None for a general one."""
+    return None if name in _MODULES else _of_missions().get(name, (None, None))[1]
 
 
 def get(name: str) -> Task:
@@ -201,13 +268,17 @@ def get(name: str) -> Task:
         If there is none; the message names those nearest.
     """
     key = name.strip().lower()
-    if key not in _REGISTERED:
-        if key not in _MODULES:
-            raise ParameterError(
-                f"there is no task {name!r}", cure=suggest(key, names()) or f"Known: {', '.join(names())}."
-            )
-        register(importlib.import_module(_MODULES[key]).TASK)
-    return _REGISTERED[key]
+    if key in _REGISTERED:
+        return _REGISTERED[key]
+    if key in _MODULES:
+        return register(importlib.import_module(_MODULES[key]).TASK)
+    target = _of_missions().get(key)
+    if target is None:
+        raise ParameterError(
+            f"there is no task {name!r}", cure=suggest(key, names()) or f"Known: {', '.join(names())}."
+        )
+    module, _, attribute = target[0].partition(":")
+    return register(getattr(importlib.import_module(module), attribute or "TASK"))
 
 
 def run(name: str, *, check: bool = True, **parameters: Any) -> TaskResult:

@@ -12,7 +12,7 @@ from wolter.compat.heasoftpy.version import __version__
 
 __all__ = ["Config", "HSPResult", "HSPTask", "HSPTaskException", "__version__", "config", "core", "utils"]
 
-_SUBMODULES = ("config", "core", "listing", "utils", "version")  # asked for here before they are imported
+_SUBMODULES = ("config", "core", "utils", "version")  # asked for here before they are imported
 
 
 def __getattr__(name: str) -> HSPTask:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from wolter import tasks
 from wolter.compat.heasoftpy.config import Config
-from wolter.errors import WolterError
 
 __all__ = ["HSPResult", "HSPTask", "HSPTaskException", "available"]
 
@@ -59,15 +58,9 @@ class HSPResult:
         return "\n".join([*lines, "> Parameters:", *(f"\t{k:<12} = {v}" for k, v in self.params.items())])
 
 
-def _own_tasks() -> dict[str, Callable[..., str]]:
-    from wolter.compat.heasoftpy import listing
-
-    return listing.TASKS
-
-
 def available() -> tuple[str, ...]:
     """Names of the tasks that run here."""
-    return tuple(sorted({*tasks.names(), *_own_tasks()}))
+    return tuple(tasks.names())
 
 
 def _truth(value: Any) -> bool:
@@ -88,24 +81,22 @@ class HSPTask:
     name: str
     params: dict[str, Any]
     par_names: list[str]
+    positional: tuple[str, ...]
 
     def __init__(self, name: str | None = None) -> None:
         if not name:
             raise HSPTaskException("Task name is required")
-        own = name in _own_tasks()
-        known = own or name in tasks.names()
-        names = list(getattr(_own_tasks()[name], "__kwdefaults__", None) or ()) if own else []
-        described = tasks.get(name) if known and not own else None
-        if described is not None:
-            names = [p.name for p in described.parameters]
+        described = tasks.get(name) if name in tasks.names() else None
+        names = [] if described is None else [p.name for p in described.parameters]
         self.__dict__.update(
             name=name,
             pyname=name.replace("-", "_"),
             params={},
             par_names=[*names, "mode"],
+            positional=() if described is None else described.positional,
             _defaults={} if described is None else {p.name: p.default for p in described.parameters},
-            _known=known,
-            __doc__=_describe(name, described, own),
+            _known=described is not None,
+            __doc__=_describe(name, described),
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -163,8 +154,8 @@ class HSPTask:
             given.update(args.params)
         elif isinstance(args, Mapping):
             given.update(args)
-        elif isinstance(args, str) and self.par_names:
-            given[self.par_names[0]] = args
+        elif isinstance(args, str) and self.positional:
+            given[self.positional[0]] = args
         elif args is not None:
             raise HSPTaskException(f"parameters of {self.name} are given as a dictionary or keywords, not {args!r}")
         given.update(kwargs)
@@ -174,19 +165,10 @@ class HSPTask:
         used = {k: v for k, v in given.items() if k in self.par_names and k != "mode"}
         ignored = [k for k in given if k not in used and k not in _COMMON]
         lines = [f"{self.name}: parameter {k} is unknown and ignored" for k in ignored]
-        custom: dict[str, Any] = {}
         errors: list[str] = []
-        code = 0
-        own = _own_tasks().get(self.name)
-        if own is not None:
-            try:
-                lines.append(own(**used))
-            except WolterError as exc:
-                code, errors = 1, [f"{self.name}: {exc}"]
-        else:
-            done = tasks.run(self.name, check=False, **used)
-            code, custom, used = done.returncode, dict(done.products), dict(done.parameters) or used
-            (errors if code else lines).extend(done.messages)
+        done = tasks.run(self.name, check=False, **used)
+        code, custom, used = done.returncode, dict(done.products), dict(done.parameters) or used
+        (errors if code else lines).extend(done.messages)
         if not separate:
             lines += errors
         params = {k: _text(v) for k, v in used.items()}
@@ -212,9 +194,7 @@ def _text(value: Any) -> str:
     return "NONE" if value is None else str(value)
 
 
-def _describe(name: str, described: tasks.Task | None, own: bool) -> str:
-    if own:
-        return _own_tasks()[name].__doc__ or name
+def _describe(name: str, described: tasks.Task | None) -> str:
     if described is None:
         return f"{name}: Wolter does not have this task; calling it raises NotImplementedError."
     lines = [f"{name}: {described.doc}", "", "Parameters", "----------"]
