@@ -7,6 +7,7 @@ arcsec from the boresight in the tangent plane; v has the position angle `roll`,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Camera", "Chip", "Detected", "Pointing", "detect", "wandering_pointing"]
 
 Float = NDArray[np.float64]
-_ARCSEC = np.pi / 180.0 / 3600.0
+_ARCSEC = math.pi / 180.0 / 3600.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,8 @@ class Chip:
         Angles (arcsec): ``to_angle @ (x, y, 1)``, for pixel centres at whole numbers.
     bad : ndarray of int, shape (n, 2)
         Pixels that record nothing.
+    mask : ndarray of bool, shape (nx, ny), optional
+        Pixels that see the sky.
     """
 
     number: int
@@ -48,6 +51,7 @@ class Chip:
     last: tuple[int, int]
     to_angle: Float
     bad: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
+    mask: NDArray[np.bool_] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -60,8 +64,8 @@ class Chip:
         return float(abs(np.linalg.det(self.to_angle[:, :2]))) / 3600.0
 
     def good(self) -> NDArray[np.bool_]:
-        """Pixels that work, [nx, ny]."""
-        out = np.ones(self.shape, dtype=bool)
+        """Pixels that work and see the sky, [nx, ny]."""
+        out = np.ones(self.shape, dtype=bool) if self.mask is None else self.mask.copy()
         if len(self.bad):
             out[self.bad[:, 0] - self.first[0], self.bad[:, 1] - self.first[1]] = False
         return out
@@ -90,7 +94,7 @@ class Camera:
     psf : tuple of float
         King profile: core radius (arcsec), slope, cut-off (arcsec).
     vignetting : callable or None
-        ``(off_axis_arcmin[n], energy_kev[n]) -> factor[n]``, 1 on axis.
+        ``(off_axis_arcmin[n], azimuth_deg[n], energy_kev) -> factor[n]``, 1 on axis; azimuth from u towards v.
     field_arcmin : float
         Radius of the field of view.
     field_centre : tuple of float or None
@@ -108,7 +112,7 @@ class Camera:
     chips: tuple[Chip, ...]
     axis: tuple[float, float] = (0.0, 0.0)
     psf: tuple[float, float, float] = (5.0, 1.5, 600.0)
-    vignetting: Callable[[Float, Float], Float] | None = None
+    vignetting: Callable[[Float, Float, float], Float] | None = None
     field_arcmin: float = np.inf
     field_centre: tuple[float, float] | None = None
     background: tuple[float, float] = (1e-4, 1.0)
@@ -315,8 +319,7 @@ def detect(
     if camera.vignetting is not None:
         u, v = _angles(frame, _directions(*position, dx, dy))
         energy = 0.5 * (np.asarray(rmf.energ_lo) + np.asarray(rmf.energ_hi))[bins]
-        off_axis = np.hypot(u - camera.axis[0], v - camera.axis[1]) / 60.0
-        seen = rng.random(number) < camera.vignetting(off_axis, energy)
+        seen = rng.random(number) < _vignetting(camera, u, v, energy)
         time, dx, dy, channel = time[seen], dx[seen], dy[seen], channel[seen]
         frame = (frame[0][seen], frame[1][seen], frame[2][seen])
     core, slope, limit = camera.psf
@@ -337,6 +340,18 @@ def detect(
         u[mine], v[mine] = one.angles(x[mine] + jx[mine], y[mine] + jy[mine])
     ra, dec = _sky(pointing.at(time), u, v)
     return Detected(time, channel, chip, x, y, u, v, ra, dec, source)
+
+
+def _vignetting(camera: Camera, u: Float, v: Float, energy: Float, steps: int = 24) -> Float:
+    """Vignetting of photons from directions (u, v), arcsec, at their energies (keV), in steps of equal numbers."""
+    assert camera.vignetting is not None
+    u, v = u - camera.axis[0], v - camera.axis[1]
+    off_axis, azimuth = np.hypot(u, v) / 60.0, np.degrees(np.arctan2(v, u))
+    out = np.empty(len(u))
+    for part in np.array_split(np.argsort(energy), steps):
+        if len(part):
+            out[part] = camera.vignetting(off_axis[part], azimuth[part], float(energy[part].mean()))
+    return out
 
 
 def _recorded(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NominalPair", "gaussian_response", "tabulated"]
 
-Float = NDArray[np.float64]
+Float = NDArray[np.floating[Any]]
 _COMMENT = "NOMINAL response computed from published figures: not for science."
 
 

@@ -21,6 +21,7 @@ from wolter.mission import Mission
 from wolter.missions.swift_xrt.description import PIXEL_ARCSEC
 from wolter.missions.swift_xrt.exposure import BORDER, BORESIGHT, FIELD, OPTICAL_AXIS, SIZE, TURN_DEG
 from wolter.missions.swift_xrt.psf import KING
+from wolter.missions.swift_xrt.vignetting import vignetting
 from wolter.simulate.camera import Camera, Chip, Detected, Pointing, detect, wandering_pointing
 from wolter.simulate.layout import (
     Clock,
@@ -141,7 +142,7 @@ def _camera(mission: Mission, scene: Scene, bad: np.ndarray) -> Camera:
         chips=(Chip(1, (lo, lo), (hi, hi), angle, pixels),),
         axis=(float(axis[0]), float(axis[1])),
         psf=KING,
-        vignetting=mission.load("vignetting"),
+        vignetting=lambda theta, azimuth, energy: vignetting(theta, energy),
         field_arcmin=FIELD[2] * PIXEL_ARCSEC / 60.0,
         field_centre=(float(centre[0]), float(centre[1])),
         background=(5e-4 if scene.background_rate is None else scene.background_rate, 1.0),
