@@ -131,9 +131,12 @@ class TransportError(WolterError, OSError):
     ----------
     status : int or None
         Status of the server's answer, where there was one.
+    body : bytes
+        Beginning of what the server said.
     """
 
     status: int | None = None
+    body: bytes = b""
 
 
 class ArchiveError(WolterError, ValueError):

@@ -189,11 +189,12 @@ class Client:
         status = response.status_code
         if status in accept:
             return
-        said = _excerpt(response)
+        body = _beginning(response)
+        said = _excerpt(body)
         if status in _TRANSIENT:
             what = "the server asks for fewer requests" if status == 429 else "the server has a problem"
             error = _error(f"{what} (status {status}{said})", url, "Try again later.")
-            error.status = status
+            error.status, error.body = status, body
             wait = _retry_after(response.headers.get("Retry-After"))
             if wait is not None and wait > self.policy.max_wait:
                 error.cure = f"It asks to wait {wait:.0f} s; try again then."
@@ -201,7 +202,7 @@ class Client:
             raise Transient(error, wait)
         cause, cure = _MEANING.get(status, ("the server answers with an error", None))
         error = _error(f"{cause} (status {status}{said})", url, cure)
-        error.status = status
+        error.status, error.body = status, body
         raise error
 
     # --- patience ---------------------------------------------------------------------------------------------------
@@ -318,13 +319,17 @@ def _innermost(exc: BaseException) -> str:
         reason = inner
 
 
-def _excerpt(response: Any) -> str:
-    """First words of what a server says about an error, on one line."""
+def _beginning(response: Any) -> bytes:
+    """First bytes of the body of an error."""
     try:
-        body = response.raw.read(2000, decode_content=False)
+        return b"" if response.headers.get("Content-Encoding") else response.raw.read(4000, decode_content=False)
     except Exception:
-        return ""
-    if response.headers.get("Content-Encoding") or b"<html" in body.lower():
+        return b""
+
+
+def _excerpt(body: bytes) -> str:
+    """First words of what a server says about an error, on one line; nothing of web pages and documents."""
+    if body.lstrip().startswith(b"<"):
         return ""
     text = " ".join(body.decode("utf-8", "replace").split())
     return f": {text[:200]}" if text.isprintable() and text else ""

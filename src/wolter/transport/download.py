@@ -14,7 +14,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -46,6 +46,8 @@ class Request:
         Hash in hexadecimal, if known.
     check : callable or None
         ``check(path)`` looks at the complete file before it gets its name and raises `WolterError` if it is damaged.
+    data : mapping or None
+        Fields of a form to be posted; what is made for a form is fetched from its beginning every time.
     """
 
     url: str
@@ -54,6 +56,7 @@ class Request:
     sha256: str | None = None
     md5: str | None = None
     check: Callable[[Path], None] | None = None
+    data: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class Download:
         Bytes that were there from an earlier attempt.
     present : bool
         The file was there already, and nothing was fetched.
+    filename : str
+        Name that the server gives the file, if it does.
     """
 
     path: Path
@@ -82,6 +87,7 @@ class Download:
     moved: int = 0
     resumed: int = 0
     present: bool = False
+    filename: str = ""
 
 
 @dataclass
@@ -92,6 +98,7 @@ class _State:
     total: int | None = None
     moved: int = 0
     resumed: int = 0
+    filename: str = ""
 
 
 class _Shorter(Exception):
@@ -130,7 +137,7 @@ def download(
             if problem is None:
                 _place(target, part)
                 size = target.stat().st_size
-                return Download(target, request.url, size, digest, state.moved, state.resumed)
+                return Download(target, request.url, size, digest, state.moved, state.resumed, False, state.filename)
             _discard(target)
         if attempt == 2:
             raise problem
@@ -299,7 +306,9 @@ def _attempt(
         return
     start = max(0, have - OVERLAP)
     headers = {"Range": f"bytes={start}-", "If-Range": str(condition)} if start or have else {}
-    with client.exchange("GET", url, headers=headers, accept=(200, 206, 416)) as response:
+    method = "GET" if request.data is None else "POST"
+    accept = (200, 206, 416)
+    with client.exchange(method, url, headers=headers, data=request.data, accept=accept) as response:
         if response.status_code == 416 or (response.status_code == 206 and not have):
             raise _Shorter
         if response.status_code == 200:
@@ -313,6 +322,10 @@ def _attempt(
             "modified": response.headers.get("Last-Modified"),
             "size": total,
         }
+        if request.data is not None:
+            note["etag"] = note["modified"] = None
+        named = re.search(r'filename="?([^";]+)', response.headers.get("Content-Disposition", ""))
+        state.filename = named[1].strip() if named else ""
         if have == 0:
             state.validator = note
             _write_note(request.path, note)

@@ -178,7 +178,7 @@ class Transport:
     def download(
         self, url: str | PathLike[str], path: str | PathLike[str], *, size: int | None = None,
         sha256: str | None = None, md5: str | None = None, check: Callable[[Path], None] | None = None,
-        overwrite: bool = False, progress: bool | None = None,
+        data: Mapping[str, str] | None = None, overwrite: bool = False, progress: bool | None = None,
     ) -> Download:  # fmt: skip
         """Fetch one file, or what is missing of it.
 
@@ -188,7 +188,7 @@ class Transport:
             ``https://``, ``http://``, ``s3://``, ``file://`` or a path.
         path : path-like
             Target, or an existing folder that the file shall appear in.
-        size, sha256, md5, check
+        size, sha256, md5, check, data
             What is known about the file; see `Request`.
         overwrite : bool
             Replace a file that is there; by default it is left alone and counts as fetched if its size is right.
@@ -205,7 +205,7 @@ class Transport:
         target = Path(path)
         if target.is_dir():
             target = target / base_name(str(url))
-        request = Request(str(url), target, size, sha256, md5, check)
+        request = Request(str(url), target, size, sha256, md5, check, data)
         return self.download_many([request], overwrite=overwrite, progress=progress)[0]
 
     def download_many(

@@ -20,7 +20,7 @@ ARCHIVE = MappingProxyType(
         "catalog": "numaster",
         "title": "NuSTAR Master Catalog",
         "radius": 10.0,
-        "obsid": r"\d{11}",
+        "obsid": r"[1-9]\d{10}",
         "columns": MappingProxyType(
             {
                 "target": ("name",),

@@ -21,7 +21,7 @@ ARCHIVE = MappingProxyType(
         "catalog": "swiftmastr",
         "title": "Swift Master Catalog",
         "radius": 12.0,
-        "obsid": r"\d{11}",
+        "obsid": r"0\d{10}",
         "columns": MappingProxyType(
             {
                 "target": ("name",),
