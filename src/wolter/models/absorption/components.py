@@ -39,9 +39,9 @@ def _per_value(keys: Array, function: Callable[[float, npt.NDArray[np.intp]], Ar
     if len(keys) == 1 or np.all(keys == keys[0]):
         return function(float(keys[0]), np.arange(len(keys)))
     out = np.empty((len(keys), n))
-    for value in np.unique(keys):
+    for value in dict.fromkeys(keys.tolist()):
         rows = np.flatnonzero(keys == value)
-        out[rows] = function(float(value), rows)
+        out[rows] = function(value, rows)
     return out
 
 

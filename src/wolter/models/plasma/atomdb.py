@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
-import tarfile
 import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
@@ -280,6 +278,7 @@ def _fetch_from(address: str, version: str, hashes: Mapping[str, str], folder: P
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
+    import shutil
     import tempfile
 
     path = Path(tempfile.mkdtemp(prefix=".fetch-", dir=folder))
@@ -311,6 +310,9 @@ def _fetch_one(base: str, version: str, kind: str, folder: Path, progress: bool)
 
 def _unpack(archive: Path, version: str, folder: Path, address: str) -> None:
     """The two files out of the archive; nothing else of it is looked at."""
+    import shutil
+    import tarfile
+
     wanted = {f"apec_v{version}_{kind}.fits": kind for kind in _KINDS}
     try:
         with tarfile.open(archive) as tar:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from wolter.models.absorption.abundances import ELEMENTS, AbundanceTable, abundances_of
 from wolter.models.definitions import Context, ParameterDef, par
 from wolter.models.plasma.emissivity import AtomDB, open_atomdb
-from wolter.models.plasma.spectra import Broadening, Groups, node_spectra
+from wolter.models.plasma.spectra import Broadening, Groups, distinct, node_spectra
 from wolter.models.registry import component
 from wolter.models.settings import ApecOptions
 
@@ -171,7 +171,7 @@ class _Job:
         if parts == "c" or (parts == "cp" and not self.pseudo):
             wide = Broadening(midpoint=self.midpoint)  # no widths in a continuum: one entry in memory for all
         out = np.zeros((len(kt), len(self.edges) - 1))
-        for node in np.union1d(lower, lower + 1).tolist():
+        for node in distinct(np.append(lower, lower + 1)).tolist():
             share = np.where(lower == node, 1.0 - upper_weight, np.where(lower + 1 == node, upper_weight, 0.0))
             rows = np.flatnonzero(share)
             if len(rows):

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from wolter.models.absorption.slabs import GridMemory
 from wolter.models.plasma.emissivity import ELEMENT_COUNT, HC_KEV_ANGSTROM, AtomDB, Node
 
-__all__ = ["Broadening", "Groups", "node_spectra"]
+__all__ = ["Broadening", "Groups", "distinct", "node_spectra"]
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -160,12 +160,20 @@ def _gather_curves(tables: list[Array], groups: Groups) -> list[_Curve | None]:
             continue
         # A continuum that begins or ends within the range of another jumps to zero there.
         ends = np.array([(np.nextafter(e[0], 0.0), np.nextafter(e[-1], np.inf)) for _, e, _ in part]).ravel()
-        union = np.unique(np.concatenate([ends, *(energy for _, energy, _ in part)]))
+        union = distinct(np.concatenate([ends, *(energy for _, energy, _ in part)]))
         total = np.zeros(len(union))
         for weight, energy, density in part:
             total += weight * np.interp(union, energy, density, left=0.0, right=0.0)
         curves.append(_Curve.through(union, total))
     return curves
+
+
+def distinct(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Different values, ascending; as numpy.unique, which however imports all of numpy.ma when it is first called."""
+    ordered = np.sort(values)
+    keep = np.ones(len(ordered), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=keep[1:])
+    return ordered[keep]
 
 
 class _Gathered:
