@@ -19,7 +19,7 @@ from wolter.units import is_quantity, to_deg
 if TYPE_CHECKING:
     from wolter.data._image_plane import ImagePlane
 
-__all__ = ["adaptive", "disc", "disc_sum", "gaussian", "pixels_of"]
+__all__ = ["DiscSums", "adaptive", "disc", "disc_sum", "gaussian", "pixels_of"]
 
 _STEP = 1.19  # ratio of successive radii of the discs: the area grows by half
 
@@ -69,7 +69,7 @@ def disc(radius: float) -> NDArray[np.bool_]:
     return x * x + y * y <= radius * radius
 
 
-class _Transforms:
+class DiscSums:
     """Sums over discs by Fourier transforms; the transform of the image is made once for all radii."""
 
     def __init__(self, data: NDArray[Any], largest: float) -> None:
@@ -92,7 +92,7 @@ class _Transforms:
 
 def disc_sum(data: NDArray[Any], radius: float) -> NDArray[np.float64]:
     """Sum of the pixels within a radius around every pixel (nothing beyond the edges)."""
-    return _Transforms(data, radius).sum(radius)
+    return DiscSums(data, radius).sum(radius)
 
 
 def adaptive(
@@ -132,8 +132,8 @@ def adaptive(
     radii = [0.0]
     while radii[-1] < max_radius:
         radii.append(min(max_radius, max(1.0, radii[-1] * _STEP)))
-    above, below = _Transforms(counts * exposed, max_radius), _Transforms(weight, max_radius)
-    behind = None if background is None else _Transforms(np.asarray(background, float) * exposed, max_radius)
+    above, below = DiscSums(counts * exposed, max_radius), DiscSums(weight, max_radius)
+    behind = None if background is None else DiscSums(np.asarray(background, float) * exposed, max_radius)
     out = np.full(counts.shape, float(outside))
     size = np.zeros(counts.shape)
     open_ = exposed.copy()

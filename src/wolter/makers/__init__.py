@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from wolter._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from wolter.makers.detection import background_map, detect, photometry
     from wolter.makers.event_file import extract_events
     from wolter.makers.image import make_image, make_images, sky_image
     from wolter.makers.lightcurve import light_curve
@@ -23,6 +24,9 @@ _EXPORTS = {
     "PolarisationCube": "polarisation",
     "StokesSpectra": "stokes",
     "StokesSums": "sums",
+    "background_map": "detection",
+    "detect": "detection",
+    "photometry": "detection",
     "extract_events": "event_file",
     "extract_spectrum": "spectrum",
     "extract_stokes": "stokes",
@@ -42,6 +46,9 @@ __all__ = [
     "PolarisationCube",
     "StokesSpectra",
     "StokesSums",
+    "background_map",
+    "detect",
+    "photometry",
     "extract_events",
     "extract_spectrum",
     "extract_stokes",
