@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -66,8 +67,8 @@ def _list(as_json: bool) -> None:
 def command(ctx: click.Context, words: tuple[str, ...]) -> None:
     """Run a task under its FTOOLS or SAS name, with its parameters; without a name list the tasks.
 
-    Values without a name are the parameters in the order of the task's help. --json prints the result as JSON; a failing
-    task ends with its own exit status.
+    Values without a name are the parameters in the order of the task's help. --json prints the result as JSON; a
+    failing task ends with its own exit status.
     """
     options = {w for w in words if w in ("--json", "--help", "-h")}
     rest = tuple(w for w in words if w not in options)
@@ -88,7 +89,7 @@ def command(ctx: click.Context, words: tuple[str, ...]) -> None:
         click.echo(f"wolter: {result.error}", err=True)
         if as_json:
             emit({"task": name, "returncode": result.returncode, "error": str(result.error)}, True, lambda: "")
-        ctx.exit(result.returncode)
+        sys.exit(result.returncode)
     emit(
         {
             "task": name,

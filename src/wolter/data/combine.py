@@ -1,8 +1,8 @@
 """Sums of spectra that stand for one observation, with the background and the response that belong to the sum.
 
 The sum of counts N = Σ Nᵢ is expected to be T a Σ wᵢ Rᵢ f with T = Σ Tᵢ the exposure, a = Σ Tᵢ aᵢ / T the mean AREASCAL
-and the weights wᵢ = Tᵢ aᵢ / Σ Tⱼ aⱼ: so exposures add up, AREASCAL and BACKSCAL are means weighted with the exposure, and
-responses are means with the weights wᵢ.
+and the weights wᵢ = Tᵢ aᵢ / Σ Tⱼ aⱼ: so exposures add up, AREASCAL and BACKSCAL are means weighted with the exposure,
+and responses are means with the weights wᵢ.
 """
 
 from __future__ import annotations

@@ -101,14 +101,13 @@ def ranges(text: str | None, number: int, what: str) -> list[int]:
 
 
 def _text(value: Any) -> str:
-    if type(value) in (bool, np.bool_):
-        return "T" if value else "F"
-    if value is np.ma.masked or (isinstance(value, (float, np.floating)) and np.isnan(value)):
+    if value is np.ma.masked:
         return "NULL"
-    if isinstance(value, np.float32):
-        return f"{value:.7g}"
-    if isinstance(value, (float, np.floating)):
-        return f"{value:.15g}"
+    dtype = np.asarray(value).dtype
+    if dtype.kind == "b":
+        return "T" if value else "F"
+    if dtype.kind == "f":
+        return "NULL" if np.isnan(value) else f"{value:.7g}" if dtype.itemsize == 4 else f"{value:.15g}"
     return str(value)
 
 
