@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from wolter.data.image import Image
     from wolter.data.image_grid import ImageGrid
     from wolter.data.light_curve import LightCurve
+    from wolter.data.radial_profile import RadialProfile
     from wolter.data.rate_map import RateMap
     from wolter.data.rmf import RMF
     from wolter.data.source_list import SourceList
@@ -48,6 +49,7 @@ _EXPORTS = {
     "LightCurve": "light_curve",
     "PlanCache": "folding",
     "RMF": "rmf",
+    "RadialProfile": "radial_profile",
     "RateMap": "rate_map",
     "ResponseFiles": "discovery",
     "SourceList": "source_list",
@@ -83,6 +85,7 @@ __all__ = [
     "LightCurve",
     "PlanCache",
     "RMF",
+    "RadialProfile",
     "RateMap",
     "ResponseFiles",
     "SourceList",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from wolter.makers.lightcurve import light_curve
     from wolter.makers.mosaic import common_grid, mosaic, regrid
     from wolter.makers.polarisation import PolarisationCube, polarisation_cube
+    from wolter.makers.profiles import radial_profile
     from wolter.makers.spectrum import extract_spectrum
     from wolter.makers.stokes import StokesSpectra, extract_stokes, stokes_rates
     from wolter.makers.sums import StokesSums, stokes_sums
@@ -37,6 +38,7 @@ _EXPORTS = {
     "mosaic": "mosaic",
     "regrid": "mosaic",
     "polarisation_cube": "polarisation",
+    "radial_profile": "profiles",
     "sky_image": "image",
     "stokes_rates": "stokes",
     "stokes_sums": "sums",
@@ -59,6 +61,7 @@ __all__ = [
     "regrid",
     "common_grid",
     "polarisation_cube",
+    "radial_profile",
     "sky_image",
     "stokes_rates",
     "stokes_sums",
