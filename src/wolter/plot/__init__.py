@@ -14,6 +14,7 @@ from typing import Any
 from wolter.plot._style import render, save
 from wolter.plot.chains import corner, trace
 from wolter.plot.contours import contour
+from wolter.plot.images import detections, encircled, radial_profile
 from wolter.plot.light_curves import light_curve
 from wolter.plot.polarisations import polarisation
 from wolter.plot.skies import image
@@ -24,9 +25,12 @@ __all__ = [
     "FIGURES",
     "contour",
     "corner",
+    "detections",
+    "encircled",
     "image",
     "light_curve",
     "polarisation",
+    "radial_profile",
     "render",
     "save",
     "spectrum",
@@ -43,5 +47,8 @@ FIGURES: dict[str, Callable[..., Any]] = {
     "stokes_plane": stokes_plane,
     "image": image,
     "light_curve": light_curve,
+    "detections": detections,
+    "radial_profile": radial_profile,
+    "encircled": encircled,
 }
 """Every figure by name: the function takes what is drawn as its first argument."""
