@@ -442,8 +442,8 @@ def test_image_options():
     assert np.mean(peak) == pytest.approx(49.0)
     plain = Image(data=picture.data)
     assert "X (pixel)" in texts(plot.image(plain))
-    with pytest.raises(DataError, match="log, sqrt or linear"):
-        plot.image(picture, stretch="asinh")
+    with pytest.raises(DataError, match="log, sqrt, asinh or linear"):
+        plot.image(picture, stretch="cubic")
     with pytest.raises(DataError, match="no counts"):
         plot.image(Image(data=np.zeros((4, 4))))
     with pytest.raises(DataError, match="zoom"):
@@ -605,6 +605,7 @@ def _is_drawn(text, axes) -> bool:
 
 def test_figures_are_registered_by_name():
     data = {"spectrum", "polarisation", "contour", "stokes_plane", "image", "light_curve"}
+    data |= {"source_view", "sample_view", "detections", "encircled", "radial_profile"}
     assert set(plot.FIGURES) == data | {"corner", "trace"}
     assert all(getattr(plot, name) is function for name, function in plot.FIGURES.items())
 

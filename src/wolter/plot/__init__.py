@@ -18,6 +18,7 @@ from wolter.plot.images import detections, encircled, radial_profile
 from wolter.plot.light_curves import light_curve
 from wolter.plot.polarisations import polarisation
 from wolter.plot.skies import image
+from wolter.plot.source_views import sample_view, source_view
 from wolter.plot.spectra import spectrum
 from wolter.plot.stokes import stokes_plane
 
@@ -32,7 +33,9 @@ __all__ = [
     "polarisation",
     "radial_profile",
     "render",
+    "sample_view",
     "save",
+    "source_view",
     "spectrum",
     "stokes_plane",
     "trace",
@@ -50,5 +53,7 @@ FIGURES: dict[str, Callable[..., Any]] = {
     "detections": detections,
     "radial_profile": radial_profile,
     "encircled": encircled,
+    "source_view": source_view,
+    "sample_view": sample_view,
 }
 """Every figure by name: the function takes what is drawn as its first argument."""

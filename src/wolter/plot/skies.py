@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wolter.errors import DataError
 from wolter.plot._outlines import outlines
 from wolter.plot._style import COLOURS, FONT, INK, style, titled
+from wolter.units import to_deg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,9 +29,13 @@ def image(
     picture: Image,
     regions: RegionSet | Sequence[RegionSet] | Mapping[str, RegionSet] | None = None,
     *,
-    stretch: str = "log",
+    stretch: Any = "log",
     smooth: float = 0.0,
     zoom: float | None = None,
+    window: tuple[float, float, float, float] | None = None,
+    mask: NDArray[np.bool_] | None = None,
+    cross_hair: Any = None,
+    scale_bar: tuple[Any, str] | None = None,
     vmin: float | None = None,
     vmax: float | None = None,
     title: str | None = None,
@@ -42,12 +48,20 @@ def image(
         With celestial coordinates the axes are right ascension and declination, otherwise pixels.
     regions : RegionSet, or several as list or dict by name
         Drawn in colours; excluded parts are dashed. Names appear in a legend.
-    stretch : {"log", "sqrt", "linear"}
+    stretch : {"log", "sqrt", "linear", "asinh"} or astropy stretch
     smooth : float
         Standard deviation of a Gaussian to smooth with, pixels; 0 for none.
     zoom : float, optional
         Show only the surroundings of the regions (without any, of the brightest pixel), this many times as large. By
         default all pixels with events are shown, without an empty border.
+    window : tuple of float, optional
+        Part to show instead: first and last column, first and last row, pixels counted from 1.
+    mask : bool[ny, nx], optional
+        Pixels that are shown; with `zoom` the part of the image that holds them.
+    cross_hair : position, optional
+        Marked by two lines across the picture; as for `wolter.circle`.
+    scale_bar : (Quantity, str), optional
+        An angle and what to write at a bar of this length.
     vmin, vmax : float, optional
         Limits of the scale of colours.
     title : str, optional
@@ -68,10 +82,12 @@ def image(
         from scipy.ndimage import gaussian_filter
 
         data = gaussian_filter(np.nan_to_num(data), smooth)
+    if mask is not None:
+        data = _masked(data, mask, picture.path)
     wcs = picture.wcs
     named = _named(regions)
     lines = _lines(named, wcs)
-    (xlo, xhi), (ylo, yhi) = _window(data, lines, zoom)
+    (xlo, xhi), (ylo, yhi) = _window(data, lines, zoom, mask) if window is None else _given(window, picture.shape)
     figure, box, bar_box = _layout((yhi - ylo) / (xhi - xlo), bool(title), any(name for name, _ in named))
     axes = _axes(figure, wcs, box)
     norm = _norm(data, stretch, vmin, vmax)
@@ -79,6 +95,10 @@ def image(
     _draw_regions(axes, lines)
     axes.set_xlim(xlo, xhi)
     axes.set_ylim(ylo, yhi)
+    if cross_hair is not None:
+        _draw_cross(axes, picture, cross_hair)
+    if scale_bar is not None:
+        _draw_scale(axes, picture, scale_bar)
     bar = figure.colorbar(shown, cax=figure.add_axes(bar_box))
     bar.ax.tick_params(which="both", direction="in", labelsize=FONT, color="white", labelcolor=INK)
     bar.outline.set_linewidth(0.7)  # type: ignore[operator]
@@ -89,7 +109,43 @@ def image(
     return figure
 
 
-def _norm(data: np.ndarray, stretch: str, vmin: float | None, vmax: float | None) -> Any:
+def _masked(data: np.ndarray, mask: Any, path: Any) -> np.ndarray:
+    """The image with nothing outside the mask."""
+    if np.shape(mask) != data.shape:
+        raise DataError(f"the mask has the shape {np.shape(mask)}, the image {data.shape}", file=path)
+    data = np.where(np.asarray(mask, bool), data, 0.0)
+    if not np.nanmax(data) > 0:
+        raise DataError("the mask leaves no counts of the image", file=path, cure="Check its position and size.")
+    return data
+
+
+def _draw_cross(axes: Any, picture: Any, position: Any) -> None:
+    x, y = picture.pixel(position)
+    for line in (axes.axvline, axes.axhline):
+        line(x - 1 if line == axes.axvline else y - 1, color="white", linewidth=0.7, alpha=0.9)
+
+
+def _draw_scale(axes: Any, picture: Any, scale_bar: tuple[Any, str]) -> None:
+    """A bar of an angular length in the lower left corner, with its text above."""
+    from matplotlib.patheffects import Normal, Stroke
+
+    length = to_deg(scale_bar[0], "scale_bar") / picture.pixel_scale_deg
+    (x0, x1), (y0, y1) = axes.get_xlim(), axes.get_ylim()
+    if not 0 < length < 0.9 * (x1 - x0):
+        raise DataError(
+            f"the scale bar of {scale_bar[0]} is longer than the picture or nothing",
+            cure="Choose a length of about a fifth of the picture.",
+        )
+    x, y = x0 + 0.05 * (x1 - x0), y0 + 0.05 * (y1 - y0)
+    effects = [Stroke(linewidth=3.4, foreground=INK), Normal()]
+    axes.plot([x, x + length], [y, y], color="white", linewidth=1.8, path_effects=effects)
+    axes.text(
+        x, y + 0.015 * (y1 - y0), scale_bar[1], color="white", fontsize=FONT, ha="left", va="bottom",
+        path_effects=[Stroke(linewidth=2.2, foreground=INK), Normal()],
+    )  # fmt: skip
+
+
+def _norm(data: np.ndarray, stretch: Any, vmin: float | None, vmax: float | None) -> Any:
     from matplotlib.colors import Normalize, PowerNorm, SymLogNorm
 
     top = float(np.nanmax(data)) if vmax is None else vmax
@@ -105,7 +161,15 @@ def _norm(data: np.ndarray, stretch: str, vmin: float | None, vmax: float | None
         return PowerNorm(0.5, vmin=bottom, vmax=top)
     if stretch == "linear":
         return Normalize(vmin=bottom, vmax=top)
-    raise DataError(f"stretch {stretch!r} is not known", cure="Use log, sqrt or linear.")
+    if stretch == "asinh":
+        from matplotlib.colors import AsinhNorm
+
+        return AsinhNorm(linear_width=max(top * 1e-2, 1e-300), vmin=bottom, vmax=top)
+    from astropy.visualization import BaseStretch, ImageNormalize
+
+    if isinstance(stretch, BaseStretch):
+        return ImageNormalize(vmin=bottom, vmax=top, stretch=stretch, clip=False)
+    raise DataError(f"stretch {stretch!r} is not known", cure="Use log, sqrt, asinh or linear.")
 
 
 def _layout(aspect: float, title: bool, names: bool) -> tuple[Figure, Box, Box]:
@@ -178,7 +242,7 @@ def _draw_regions(axes: Any, lines: list[tuple[np.ndarray, bool, str]]) -> None:
 
 
 def _window(
-    data: np.ndarray, lines: list[tuple[np.ndarray, bool, str]], zoom: float | None
+    data: np.ndarray, lines: list[tuple[np.ndarray, bool, str]], zoom: float | None, mask: Any = None
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Range of x and y to show, pixels of the axes."""
     ny, nx = data.shape
@@ -188,8 +252,8 @@ def _window(
         return _without_border(data, included, whole)
     if not zoom > 0:
         raise DataError(f"zoom is {zoom}", cure="Give a positive factor, e.g. 1.5.")
-    if included:
-        points = np.concatenate(included)
+    if included or mask is not None:
+        points = np.concatenate(included) if mask is None else np.argwhere(mask)[:, ::-1].astype(float)
         lo, hi = points.min(axis=0), points.max(axis=0)
         centre, half = 0.5 * (lo + hi), 0.5 * zoom * float((hi - lo).max())
     else:
@@ -197,6 +261,18 @@ def _window(
         centre, half = np.array([x, y], dtype=float), 0.5 * max(nx, ny) / max(zoom, 1.0)
     limits = [(max(w[0], c - half), min(w[1], c + half)) for w, c in zip(whole, centre.tolist(), strict=True)]
     return (limits[0], limits[1]) if all(lo < hi for lo, hi in limits) else whole
+
+
+def _given(
+    window: tuple[float, float, float, float], shape: tuple[int, int]
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """A window in FITS pixels as limits of the axes, cut to the image."""
+    x0, x1, y0, y1 = (float(v) - 1.0 for v in window)
+    across = max(-0.5, x0), min(shape[1] - 0.5, x1)
+    up = max(-0.5, y0), min(shape[0] - 0.5, y1)
+    if not (across[0] < across[1] and up[0] < up[1]):
+        raise DataError("the part of the image to be shown is empty", cure="Give (x0, x1, y0, y1) within the image.")
+    return across, up
 
 
 def _without_border(

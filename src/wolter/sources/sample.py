@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from wolter._accessor import Figures
 from wolter._progress import track
 from wolter.errors import DataError, WolterError, suggest
 from wolter.sources.extended import GalaxyCluster
@@ -65,6 +66,7 @@ class Sample:
         If columns differ in length, or names repeat.
     """
 
+    plot: ClassVar[Figures] = Figures("sample_view")
     kind: type[Source] = Source
 
     def __init__(
