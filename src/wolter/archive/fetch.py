@@ -165,18 +165,28 @@ def _from_own(entry: ArchiveEntry, obsid: str, folder: Path, archive: Archive, r
         queries += requests[role]
     files: list[Path] = []
     moved = 0
+    refusals: list[str] = []
     for number, query in enumerate(queries):
         url = f"{archive.own_address(own, 'files')}?{urlencode({'obsno': obsid, **query}, quote_via=quote)}"
         scratch = folder.with_name(f".{obsid}.{number}.answer")
-        got = archive.transport.download(url, scratch, overwrite=True, progress=rest["progress"])
-        moved += got.moved
         try:
+            got = archive.transport.download(url, scratch, overwrite=True, progress=rest["progress"])
+            moved += got.moved
             if tarfile.is_tarfile(scratch):
                 files += _unpack(scratch, folder, lambda name: name.removeprefix("./").removeprefix(f"{obsid}/"), rest)
             else:
                 files.append(_single(scratch, folder, got.filename, rest))
+        except (ArchiveError, TransportError) as exc:  # not every instrument was on
+            if isinstance(exc, TransportError) and exc.status != 404:
+                raise
+            refusals.append(exc.cause)
         finally:
             scratch.unlink(missing_ok=True)
+    if not files:
+        raise ArchiveError(
+            f"the archive {own['name']} has nothing of this kind of observation {obsid}: {'; '.join(refusals)}",
+            cure="Check the number and the roles; data that are not public yet are not served.",
+        )
     return Fetched(entry.mission.name, obsid, folder, tuple(files), sum(_sizes(files)), moved)
 
 

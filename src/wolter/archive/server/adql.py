@@ -111,7 +111,10 @@ def translate(adql: str, tables: Mapping[str, Sequence[str]]) -> Query:
         The query is not understood, or names what is not there.
     """
     parser = _Parser(_tokens(adql), tables, adql)
-    text, outputs = parser.query([])
+    try:
+        text, outputs = parser.query([])
+    except RecursionError:
+        raise ArchiveError("the query is nested too deeply") from None
     parser.accept_symbol(";")
     parser.end()
     return Query(text.sql, text.parameters, outputs)
@@ -392,7 +395,7 @@ class _Parser:
 
     def expression(self, scope: list[_Source]) -> _Text:
         self.depth += 1
-        if self.depth > 200:
+        if self.depth > 60:
             raise ArchiveError("the query is nested too deeply")
         left = self.conjunction(scope)
         while self.accept("or"):

@@ -141,11 +141,12 @@ class Services:
         if observed is None:
             return _text("No data found for this observation\n", status=404)
         level, name = fields.get("level", "").upper(), fields.get("name", "").upper()
+        ending = fields.get("extension", "").upper()
         chosen = []
         for place in self._below(observed.place):
             below = place[len(observed.place) + 1 :]
             in_odf = below.upper().startswith("ODF/") or below.upper().endswith(".SAS")
-            if (not level or (level == "ODF") == in_odf) and name in below.upper():
+            if (not level or (level == "ODF") == in_odf) and name in below.upper() and below.upper().endswith(ending):
                 chosen.append((f"{obsid}/{below}", self.files[place]))
         if not chosen:
             return _text("No data found for this request\n", status=404)

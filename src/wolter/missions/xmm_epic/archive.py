@@ -74,10 +74,13 @@ ARCHIVE = MappingProxyType(
                 # what is asked for, by role: parameters of the file service
                 "requests": MappingProxyType(
                     {
-                        "cleaned events": ({"level": "PPS", "name": "EVLI"},),
-                        "attitude": ({"level": "PPS", "name": "ATTTSR"},),
-                        "images": ({"level": "PPS", "name": "IMAGE_"},),
-                        "exposure maps": ({"level": "PPS", "name": "EXPMAP"},),
+                        "cleaned events": tuple(
+                            {"level": "PPS", "name": name, "extension": "FTZ"} for name in ("PIEVLI", "MIEVLI")
+                        ),
+                        "timing events": ({"level": "PPS", "name": "TIEVLI", "extension": "FTZ"},),
+                        "attitude": ({"level": "PPS", "name": "ATTTSR", "extension": "FTZ"},),
+                        "images": ({"level": "PPS", "name": "IMAGE_", "extension": "FTZ"},),
+                        "exposure maps": ({"level": "PPS", "name": "EXPMAP", "extension": "FTZ"},),
                         "observation data files": ({"level": "ODF"},),
                         "all": ({"level": "PPS"}, {"level": "ODF"}),
                     }
@@ -86,7 +89,8 @@ ARCHIVE = MappingProxyType(
         ),
         "roles": MappingProxyType(
             {
-                "cleaned events": ("*EVLI*", "*_clean_evts.fits*"),
+                "cleaned events": ("*[MP]IEVLI*", "*_clean_evts.fits*"),
+                "timing events": ("*TIEVLI*",),
                 "attitude": ("*ATTTSR*",),
                 "images": ("PPS/*IMAGE_*", "*img.fits*"),
                 "exposure maps": ("PPS/*EXPMAP*", "*expmap.fits*"),
