@@ -18,19 +18,21 @@ class ErrorCommand:
     parameters: list[int] = field(default_factory=list)
     delta: float = 2.706
     maximum: float = 2.0
+    new: bool = True  # whether a new minimum met on the way is kept
+    trials: int = 20
+    tolerance: float = 0.01
 
     @staticmethod
     def parameter(word: str, entry: ModelEntry | None) -> int:
-        """Number of ``src:3``, ``p3`` or ``3``."""
-        name, _, number = word.rpartition(":")
-        number = number.lstrip("pP")
-        if entry is None or (name and name != entry.name) or not number.isdigit():
+        """Number among the fit's parameters of ``src:3``, ``p3``, ``3`` or, for gains, ``r1``."""
+        if entry is None:
             raise XspecError("Error executing command: error")
-        if not 1 <= int(number) <= len(entry.table.parameters):
-            SESSION.out(f"***Error:  Unable to locate parameter {number}")
+        try:
+            return SESSION.number(word)
+        except XspecError:
+            SESSION.out(f"***Error:  Unable to locate parameter {word.rpartition(':')[2].lstrip('pP')}")
             SESSION.out("If parameter belongs to a named model, make sure model name is specified.")
-            raise XspecError("Error executing command: error")
-        return int(number)
+            raise XspecError("Error executing command: error") from None
 
     @classmethod
     def read(cls, text: str, entry: ModelEntry) -> ErrorCommand:
@@ -41,11 +43,11 @@ class ErrorCommand:
         while words:
             word = words.pop(0)
             if word.lower().startswith("stop"):
-                del words[:2]
+                out.trials, out.tolerance = _stop(words)
             elif word.lower().startswith("max"):
                 options.error_maximum = out.maximum = float(words.pop(0))
             elif word.lower() == "nonew":
-                continue
+                out.new = False
             elif "." in word and ":" not in word:
                 options.error_delta = out.delta = float(word)
             else:
@@ -55,8 +57,15 @@ class ErrorCommand:
                 ends = [cls.parameter(f"{prefix}:{w}" if prefix else w, entry) for w in both]
                 out.parameters += range(ends[0], ends[-1] + 1)
         if not out.parameters:
-            out.parameters = [p + 1 for p in entry.table.free.positions.tolist()]
+            out.parameters = [p + 1 for p in SESSION.engine().table.free.positions.tolist()]
         return out
+
+
+def _stop(words: list[str]) -> tuple[int, float]:
+    try:
+        return int(words.pop(0)), float(words.pop(0))
+    except (IndexError, ValueError):
+        raise XspecError("Error executing command: error: 'stopat' needs a number of trials and a tolerance") from None
 
 
 @dataclass

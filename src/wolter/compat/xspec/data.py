@@ -18,6 +18,7 @@ from wolter.compat.xspec.response import (
     Background,
     Correction,
     MultiResponse,
+    OtherResponse,
     Response,
     _scale,
     apply_background,
@@ -126,14 +127,32 @@ class Spectrum:
         self._lumin: dict[int, tuple[float, ...]] = {}
         self._eqwidth: tuple[float, ...] = (0.0, 0.0, 0.0)
         self._real: tuple[Any, Any, str, str] | None = None  # the response behind a dummy one
+        self._others: dict[int, OtherResponse] = {}  # responses for sources beyond the first
+        self.gains: dict[int, Any] = {}  # gains that are switched on, by source
         self._energies: Any = None  # of a dummy response that only says where models are computed
 
     # -- responses ------------------------------------------------------------------------------------------------
 
     @property
     def has_response(self) -> bool:
-        """Whether a response is loaded."""
+        """Whether a response for source 1 is loaded."""
         return self.engine.rmf is not None
+
+    def responds(self, entries: Any) -> bool:
+        """Whether there is a response for one of these models."""
+        return any(e.source in self._others or (e.source == 1 and self.has_response) for e in entries)
+
+    def responses(self, session: Any) -> dict[int, Any]:
+        """RMF and ARF by source, on the energies of the models."""
+        out: dict[int, Any] = {}
+        if self.has_response:
+            fitted = self.fitted(session)
+            out[1] = (fitted.rmf, fitted.arf)
+        for source, other in self._others.items():
+            edges = SESSION.energies_for(other.rmf.edges)
+            same = len(edges) == len(other.rmf.edges) and (edges == other.rmf.edges).all()
+            out[source] = (other.rmf, other.arf) if same else (session.regridded(other.rmf, other.arf, edges), None)
+        return out
 
     def _rmf(self) -> Any:
         if self.engine.rmf is None:
@@ -142,9 +161,7 @@ class Spectrum:
 
     def _read_rmf(self, name: str) -> None:
         rmf = files.read_rmf(name, SESSION.cache)
-        if abs(float(rmf.energ_lo[0]) - 1e-3 * float(rmf.energ_hi[0])) <= 1e-9 * float(rmf.energ_hi[0]):
-            SESSION.out("\n***Warning: Detected response matrix energy bin value = 0 (or neg).")
-            SESSION.out("     XSPEC will instead use small finite value (response file will not be altered).")
+        show.response_warnings(rmf, self.engine)
         with translated():
             self.engine = self.engine.with_responses(rmf, None, allow_mismatch=True)
         self._rmf_name, self._arf_name = name, ""
@@ -165,13 +182,18 @@ class Spectrum:
         self.engine = self.engine.replace(correction=correction, corrfile=name)
         self._correction_name = name
 
-    def model_edges(self) -> Any:
-        """Energies on which models are computed for this spectrum."""
+    def model_edges(self, source: int = 1) -> Any:
+        """Energies on which models of a source are computed for this spectrum."""
+        if source in self._others:
+            return SESSION.energies_for(self._others[source].rmf.edges)
         return SESSION.energies_for(self._rmf().edges if self._energies is None else self._energies)
 
     def fitted(self, session: Any) -> Any:
         """The spectrum as the engine fits it: with its response on the energies of the models."""
-        rmf, edges = self.engine.rmf, self.model_edges()
+        rmf = self.engine.rmf
+        if rmf is None:
+            return self.engine
+        edges = self.model_edges()
         if edges is rmf.edges or (len(edges) == len(rmf.edges) and (edges == rmf.edges).all()):
             return self.engine
         return self.engine.replace(rmf=session.regridded(rmf, self.engine.arf, edges), arf=None)
@@ -185,6 +207,7 @@ class Spectrum:
             self._read_arf(name)
             SESSION.out("Arf successfully loaded.")
         SESSION.data_changed()
+        show.unfit()
         show.fit_lines()
 
     @property
@@ -200,9 +223,11 @@ class Spectrum:
             self._rmf_name = self._arf_name = ""
         else:
             assert name is not None
+            show.without_response()
             self._read_rmf(name)
             SESSION.out("Response successfully loaded.")
         SESSION.data_changed()
+        show.unfit()
         show.fit_lines()
 
     @property

@@ -65,7 +65,7 @@ def set_diagonal(spectra: Sequence[Spectrum]) -> None:
     for one in spectra:
         _restore(one)
         with translated("diagrsp"):
-            rmf = diagonal_response(one.engine.rmf, one.engine.arf)
+            rmf = diagonal_response(one._rmf(), one.engine.arf)
         _replace(one, rmf, "diagonal")
     SESSION.out("Diagonal matrix used for response")
     _changed()

@@ -94,6 +94,9 @@ def _say(wanted: list[FakeitSettings], made: list[Any], noise: bool, prefix: str
     for index, (fake, _, _) in enumerate(made, 1):
         if fake.background is None:
             SESSION.out(f"No background will be applied to fake spectrum #{index}")
+    for one, (fake, _, _) in zip(wanted, made, strict=True):
+        if one.response:
+            show.response_warnings(fake.rmf)
 
 
 def _number(value: Any) -> str:

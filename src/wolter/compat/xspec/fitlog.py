@@ -31,8 +31,10 @@ def _free_names(engine: Any) -> list[str]:
 
 def _label(position: int) -> str:
     """Number of a parameter, behind the name of its model if that has one."""
-    entry = SESSION.entry
-    return f"{entry.name}:{position + 1}" if entry is not None and entry.name else str(position + 1)
+    owner, local = SESSION.locate(position)
+    if owner in SESSION.gain_entries:
+        return f"r{2 * SESSION.gain_entries.index(owner) + local + 1}"
+    return f"{owner.name}:{local + 1}" if owner.name else str(local + 1)
 
 
 def _course(engine: Any) -> None:
@@ -66,7 +68,7 @@ def _matrices(engine: Any, method: str) -> None:
     for value, vector in zip(variances, axes.T, strict=True):
         out(f" {value:<10.4E}| " + "".join(f"{v:7.4f}  " for v in vector))
     out("-" * width + "\n")
-    wide = min(12 * len(labels), 80)
+    wide = 12 * len(labels)
     out("=" * wide + "\n  Covariance Matrix")
     out("".join(f"{n:9d}   " for n in range(1, len(labels) + 1)))
     for row in matrix:
@@ -94,7 +96,7 @@ def after_error(results: list[Any], delta: float, better: Any = None) -> None:
                 out(f"\n***Warning: Parameter pegged at hard limit: {pegged:g}")
         # XSPEC says zero for a bound that is a limit, and the difference to it
         lower, upper = (0.0 if r.codes[c] == "T" else v for c, v in ((3, lower), (4, upper)))
-        out(f"{r.index:6d} {lower:12.6g} {upper:12.6g}    ({lower - r.value:.6g},{upper - r.value:.6g})")
+        out(f"{_label(r.index - 1):>6} {lower:12.6g} {upper:12.6g}    ({lower - r.value:.6g},{upper - r.value:.6g})")
 
 
 def after_steppar(grid: Any, numbers: list[int]) -> None:
@@ -102,12 +104,11 @@ def after_steppar(grid: Any, numbers: list[int]) -> None:
     out = SESSION.out
     if not out.heard():
         return
-    entry = SESSION.entry
-    assert entry is not None
-    names = [entry.table.parameters[n - 1].name for n in numbers]
+    table = SESSION.engine().table
+    names = [table.parameters[n - 1].name for n in numbers]
     title = show.statistic_name(SESSION.options.statistic)
     out(f"\n{title:>16}{'  Delta   ':>12}" + "".join(f"{n:>14}" for n in names))
-    out(f"{'':>16}{title:>12}" + "".join(f"{n:>14}" for n in numbers) + "\n")
+    out(f"{'':>16}{title:>12}" + "".join(f"{_label(n - 1):>14}" for n in numbers) + "\n")
     mesh = [m.ravel(order="F") for m in np.meshgrid(*grid.axes, indexing="ij")]
     statistic = grid.statistic.ravel(order="F")
     index = [m.ravel(order="F") for m in np.indices(grid.statistic.shape)]

@@ -33,6 +33,7 @@ class FitManager:
         self._steps: Any = None
         self._step_names: list[int] = []
         self._goodness: list[float] = []
+        self._renormed: Any = None  # fit and parameters at which the last renorm left it
 
     # -- settings -------------------------------------------------------------------------------------------------
 
@@ -97,12 +98,11 @@ class FitManager:
     @method.setter
     def method(self, text: str | list[Any]) -> None:
         words = [str(w) for w in text] if isinstance(text, list | tuple) else str(text).split()
-        known = {"leven": 0, "migrad": 0, "minimize": 0, "simplex": 0}
+        known = {"leven": 0, "migrad": 0, "simplex": 0}
         if not any(k.startswith(words[0].lower()) for k in known):
             SESSION.out(f"***XSPEC Error:  Fitting Algorithm not loaded: {words[0]}")
             raise XspecError("Error executing command: method")
         name = _one_of(words[0], known, "method")
-        name = "migrad" if name == "minimize" else name
         SESSION.options.method = name
         if len(words) > 1:
             SESSION.options.iterations = int(words[1])
@@ -215,6 +215,8 @@ class FitManager:
         engine, options = SESSION.engine(), SESSION.options
         limit = _ENDLESS if options.query == "yes" else options.iterations
         engine.likelihood.step_share = options.delta
+        if options.renorm != "none":
+            self._say_renorm(engine)
         with warnings.catch_warnings(), translated("fit"):
             warnings.simplefilter("ignore", WolterWarning)
             engine.run(
@@ -226,6 +228,20 @@ class FitManager:
         self._adopt(engine)
         fitlog.after_fit(engine, options.method)
 
+    def _say_renorm(self, engine: Any) -> None:
+        if not engine.likelihood.free.norms:
+            SESSION.out(" Warning: renorm - no variable model to allow  renormalization")
+        elif self._renormed is not None and self._renormed[0] is engine and self._possible(engine):
+            start, then = engine.table.free.start, self._renormed[1]
+            if start.shape == then.shape and np.allclose(start, then, rtol=1e-6, atol=0.0):
+                SESSION.out(" renorm: no renormalization necessary")
+
+    @staticmethod
+    def _possible(engine: Any) -> bool:
+        """Whether norms are scaled: not for Poisson statistics with a background."""
+        spectra = engine.dataset.spectra
+        return all(e.statistic == "chi" for e in spectra) or not any(e.binned.has_background for e in spectra)
+
     def _adopt(self, engine: Any) -> None:
         entry = SESSION.entry
         assert entry is not None
@@ -235,7 +251,9 @@ class FitManager:
             sigma = np.full(engine.table.free.size, -1.0)
         else:
             sigma = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-        entry.sigma.update(zip(engine.table.free.positions.tolist(), sigma.tolist(), strict=True))
+        for position, value in zip(engine.table.free.positions.tolist(), sigma.tolist(), strict=True):
+            owner, local = SESSION.locate(position)
+            owner.sigma[local] = value
 
     def error(self, argString: str = "") -> None:
         """Confidence intervals: ``"[stopat n tol] [maximum redchi] [nonew] [delta] parameters"``."""
@@ -261,7 +279,8 @@ class FitManager:
         for result in results:
             lower = 0.0 if result.codes[3] == "T" else _or_zero(result.lower)
             upper = 0.0 if result.codes[4] == "T" else _or_zero(result.upper)
-            entry.errors[result.index - 1] = (lower, upper, result.codes)
+            owner, local = SESSION.locate(result.index - 1)
+            owner.errors[local] = (lower, upper, result.codes)
         fitlog.after_error(results, command.delta, engine if new else None)
 
     @staticmethod
@@ -275,14 +294,15 @@ class FitManager:
         SESSION.out("Errors calculated from chains")
         SESSION.out(f" Parameter   Confidence Range ({command.delta:g})")
         for number in command.parameters:
+            owner, local = SESSION.locate(number - 1)
             if number not in data.numbers:
-                entry.errors[number - 1] = (0.0, 0.0, "FFFFFTFFF")
+                owner.errors[local] = (0.0, 0.0, "FFFFFTFFF")
                 SESSION.out(f"*** Parameter {number} is not a variable model parameter")
                 continue
             lower, upper = chains.interval(data, number, command.delta)
-            entry.errors[number - 1] = (lower, upper, "FFFFFFFFF")
-            value = entry.table.parameters[number - 1].value
-            SESSION.out(f"{number:6d} {lower:12.6g} {upper:12.6g}    ({lower - value:.6g},{upper - value:.6g})")
+            owner.errors[local] = (lower, upper, "FFFFFFFFF")
+            value = owner.table.parameters[local].value
+            SESSION.out(f"{local + 1:6d} {lower:12.6g} {upper:12.6g}    ({lower - value:.6g},{upper - value:.6g})")
         return True
 
     @staticmethod
@@ -338,8 +358,10 @@ class FitManager:
             SESSION.options.renorm = _one_of(setting, _RENORM, "renorm setting")
             SESSION.out(f" {_RENORM[SESSION.options.renorm]}")
             return
+        engine = SESSION.engine()
         with translated("renorm"):
-            SESSION.engine().renorm()
+            engine.renorm()
+        self._renormed = (engine, engine.table.free.start.copy())
         show.fit_lines()
 
     def goodness(self, nRealizations: int = 100, sim: bool = False) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from wolter.compat.xspec.session import SESSION, ModelEntry
 from wolter.data.response_tools import energy_grid
 from wolter.errors import WolterWarning
 from wolter.fit.flux import band_flux, model_fluxes
+from wolter.fit.sources import SourcesFit
 from wolter.models.cosmology import luminosity_factor
 from wolter.models.definitions import Context
 
@@ -27,18 +29,18 @@ def make_edges(lo: float, hi: float, number: int, spacing: str = "log") -> Any:
         return energy_grid(lo, hi, number, "log" if spacing.startswith("log") else "lin")
 
 
-def edges_of(spectrum: int) -> Any:
-    """Energy edges for a spectrum, or of the dummy grid for zero."""
+def edges_of(spectrum: int, source: int = 1) -> Any:
+    """Energy edges for a source of a spectrum, or of the dummy grid for zero."""
     if spectrum == 0:
         return SESSION.energies_for(make_edges(*SESSION.dummy))
     if not 1 <= spectrum <= len(SESSION.spectra):
         raise XspecError(f"Error: Spectrum index number is out of range: {spectrum}")
-    return SESSION.spectra[spectrum - 1].model_edges()
+    return SESSION.spectra[spectrum - 1].model_edges(source)
 
 
 def values_of(entry: ModelEntry, group: int, spectrum: int) -> Any:
     """Photons/cm²/s of a model in the bins of `edges_of`."""
-    edges = edges_of(spectrum)
+    edges = edges_of(spectrum, entry.source)
     context = Context(settings=SESSION.settings)
     if spectrum:
         context = Context.of_spectrum(SESSION.spectra[spectrum - 1].engine.xflt, SESSION.settings)
@@ -71,38 +73,47 @@ def _command(text: str, count: int) -> tuple[list[float], int, float]:
     return values + [0.0] * (count - len(values)), draws, level
 
 
-def _bands(lo: float, hi: float, draws: int, level: float) -> list[tuple[Any, Any]]:
-    """Spectrum (None for the model alone) and flux of each."""
-    entry = SESSION.entry
-    if entry is None:
+def _bands(lo: float, hi: float, draws: int, level: float) -> list[tuple[ModelEntry, Any, Any]]:
+    """Model, spectrum (None for the model alone) and flux of each."""
+    if SESSION.entry is None:
         raise XspecError("Error: no models are in use")
+    out: list[tuple[ModelEntry, Any, Any]] = []
     if not SESSION.ready():
-        photons, energy = band_flux(edges_of(0), values_of(entry, 1, 0)[None], lo, hi)
-        return [(None, (float(energy[0]), None, float(photons[0]), None))]
+        for entry in SESSION.active:
+            photons, energy = band_flux(edges_of(0), values_of(entry, 1, 0)[None], lo, hi)
+            out.append((entry, None, (float(energy[0]), None, float(photons[0]), None)))
+        return out
     engine = SESSION.engine()
     covariance = engine.covariance if draws else None
     sample = chain_sample(engine, draws)
     if draws and covariance is None and sample is None:
         SESSION.out("***Warning: errors need a fit; none are calculated.")
         draws = 0
-    with warnings.catch_warnings(), translated("flux"):
-        warnings.simplefilter("ignore", WolterWarning)
-        results = model_fluxes(
-            engine.dataset,
-            engine.table,
-            lo,
-            hi,
-            covariance,
-            level=level / 100 if draws else None,
-            draws=draws,
-            seed=SESSION.seed,
-            spectra=True,
-            sample=sample,
-        )
-    spectra = [SESSION.spectra[n - 1] for n in SESSION.numbers]
-    return [
-        (s, (r.energy, r.energy_interval, r.photons, r.photons_interval)) for s, r in zip(spectra, results, strict=True)
-    ]
+    for entry in SESSION.active:
+        dataset: Any = engine.dataset
+        part = None
+        if isinstance(engine, SourcesFit):
+            dataset = SimpleNamespace(spectra=engine.source_entries(entry.source), n_groups=SESSION.n_groups)
+            part = engine.source_part(entry.source)
+        with warnings.catch_warnings(), translated("flux"):
+            warnings.simplefilter("ignore", WolterWarning)
+            results = model_fluxes(
+                dataset,
+                engine.table,
+                lo,
+                hi,
+                covariance,
+                level=level / 100 if draws else None,
+                draws=draws,
+                seed=SESSION.seed,
+                spectra=True,
+                sample=sample,
+                part=part,
+            )
+        for one, r in zip(dataset.spectra, results, strict=True):
+            spectrum = SESSION.spectra[SESSION.numbers[one.number - 1] - 1]
+            out.append((entry, spectrum, (r.energy, r.energy_interval, r.photons, r.photons_interval)))
+    return out
 
 
 def chain_sample(engine: Any, draws: int) -> Any:
@@ -119,33 +130,40 @@ def chain_sample(engine: Any, draws: int) -> Any:
 def flux(text: str) -> None:
     """calcFlux."""
     (lo, hi, *_), draws, level = _command(text, 2)
-    said: set[int] = set()
+    said: set[tuple[int, int]] = set()
     lo, hi = _clipped(lo, hi)
+    bands = _bands(lo, hi, draws, level)
+    _forget("_flux")
     if draws and SESSION.covariance is not None:
-        SESSION.out(" Parameter distribution is derived from fit covariance matrix.")
-    for spectrum, (energy, bounds, photons, photon_bounds) in _bands(lo, hi, draws, level):
+        SESSION.out("Parameter distribution is derived from fit covariance matrix.")
+    for entry, spectrum, (energy, bounds, photons, photon_bounds) in bands:
         result = (energy, *(bounds or (0.0, 0.0)), photons, *(photon_bounds or (0.0, 0.0)))
         if spectrum is None:
-            MODEL_FLUX[id(SESSION.entry), "flux"] = result
+            MODEL_FLUX[id(entry), "flux"] = result
         else:
-            spectrum._flux = {1: result}
-            if not draws and spectrum.dataGroup in said:  # without errors one line per data group
+            spectrum._flux[entry.source] = result
+            if not draws and (entry.source, spectrum.dataGroup) in said:  # without errors one line per data group
                 continue
-            said.add(spectrum.dataGroup)
+            said.add((entry.source, spectrum.dataGroup))
             _heading(spectrum, draws)
         interval = f"({lo:#.5g} - {hi:#.5g} keV)"
         SESSION.out(f" Model Flux {photons:9.5g} photons ({energy:.5g} ergs/cm^2/s) range {interval}")
         if bounds and photon_bounds:
             SESSION.out(
-                f"     Error range {photon_bounds[0]:9.4g} - {photon_bounds[1]:.4g}    "
-                f"({bounds[0]:.4g} - {bounds[1]:.4g})  ({level:.2f}% confidence)"
+                f"     Error range {photon_bounds[0]:#9.4g} - {photon_bounds[1]:#.4g}    "
+                f"({bounds[0]:#.4g} - {bounds[1]:#.4g})  ({level:.2f}% confidence)"
             )
+
+
+def _source_of(spectrum: Any) -> int:
+    """The first source that the spectrum has a response for."""
+    return 1 if spectrum.has_response else min(spectrum._others, default=1)
 
 
 def _clipped(lo: float, hi: float) -> tuple[float, float]:
     """The range inside the energies of the responses, which is said where it matters."""
     for spectrum in SESSION.spectra if SESSION.ready() else []:
-        first, last = (float(v) for v in edges_of(spectrum.index)[[0, -1]])
+        first, last = (float(v) for v in edges_of(spectrum.index, _source_of(spectrum))[[0, -1]])
         for side, value, bound, out in (("Lower", lo, first, lo < first), ("Upper", hi, last, hi > last)):
             if out:
                 text = f"{side} range bound {value:12.6g} reset by matrix bound to {bound:12.6g}"
@@ -163,17 +181,24 @@ def luminosity(text: str) -> None:
         raise XspecError("Error: a luminosity needs a redshift above zero")
     factor = float(luminosity_factor(np.array(z), SESSION.settings.cosmo))
     h0, q0, lambda0 = SESSION.settings.cosmo
-    for spectrum, (energy, bounds, photons, photon_bounds) in _bands(lo / (1 + z), hi / (1 + z), draws, level):
+    bands = _bands(lo / (1 + z), hi / (1 + z), draws, level)
+    _forget("_lumin")
+    for entry, spectrum, (energy, bounds, photons, photon_bounds) in bands:
         scaled = [v * factor / _UNIT for v in (energy, *(bounds or (0.0, 0.0)))]
         result = (*scaled, photons, *(photon_bounds or (0.0, 0.0)))
         if spectrum is None:
-            MODEL_FLUX[id(SESSION.entry), "lumin"] = result
+            MODEL_FLUX[id(entry), "lumin"] = result
         else:
-            spectrum._lumin = {1: result}
+            spectrum._lumin[entry.source] = result
             _heading(spectrum)
         value = f"{energy * factor:#.5g}"
         SESSION.out(f"Model Luminosity {value} ergs/s  ({lo:#.5g} - {hi:#.5g} keV rest frame)")
         SESSION.out(f"     (z = {z:#5.3g} H0 = {h0:5.1f} q0 = {q0:5.2f} Lambda0 = {lambda0:.3f})")
+
+
+def _forget(attribute: str) -> None:
+    for spectrum in SESSION.spectra:
+        setattr(spectrum, attribute, {})
 
 
 def _heading(spectrum: Any, draws: int = 0) -> None:

@@ -7,7 +7,8 @@ import re
 __all__ = ["engine_text", "shown_text", "tokens"]
 
 _TOKEN = re.compile(
-    r"\s*(?:(?P<real>\d*\.\d*(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+)|(?:\w+:)?[pP](?P<par>\d+)(?!\w)|(?P<int>\d+)"
+    r"\s*(?:(?P<real>\d*\.\d*(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+)|(?:(?P<model>\w+)[:.])?[pP](?P<par>\d+)(?!\w)"
+    r"|(?:(?P<other>\w+):)?(?P<int>\d+)"
     r"|(?P<name>[A-Za-z]\w*)|(?P<op>\*\*|[-+*/^(),])|(?P<bad>\S))"
 )
 
@@ -29,7 +30,8 @@ def tokens(text: str) -> list[tuple[str, str]]:
         if kind == "bad":
             raise ValueError(f"{value!r} in {text!r}")
         if kind in ("par", "int"):
-            out.append(("par", f"p{value}"))
+            model = match["model"] or match["other"] or ""
+            out.append(("par", f"{model}.p{value}" if model else f"p{value}"))
         elif kind == "op":
             out.append(("op", "^" if value == "**" else value))
         else:
@@ -37,15 +39,21 @@ def tokens(text: str) -> list[tuple[str, str]]:
     return out
 
 
-def engine_text(text: str) -> str:
-    """The expression in the engine's language.
+def engine_text(text: str, own: str = "") -> str:
+    """The expression in the engine's language; `own` is the name of the model it belongs to.
 
     Raises
     ------
     ValueError
         If it is not understood.
     """
-    return "".join(t for _, t in tokens(text))
+    out = ""
+    for kind, value in tokens(text):
+        if kind == "par" and "." in value:
+            model, _, number = value.partition(".")
+            value = number if model == own else f"{'_unnamed' if model == 'unnamed' else model}.{number}"
+        out += value
+    return out
 
 
 def shown_text(text: str, model: str = "") -> str:
@@ -53,7 +61,11 @@ def shown_text(text: str, model: str = "") -> str:
     out = ""
     for kind, value in tokens(text):
         if kind == "par":
-            out += f"{model}:{value}" if model else value
+            other, dot, number = value.partition(".")
+            if dot:
+                out += number if other == "_unnamed" else f"{other}:{number}"
+            else:
+                out += f"{model}:{value}" if model else value
         elif value in ("+", "-"):
             out += f" {value} "
         elif value == "*" and out.endswith(")"):

@@ -10,6 +10,7 @@ from wolter.compat.xspec.errors import XspecError, missing, translated
 from wolter.compat.xspec.parameters import Component, Parameter, _after
 from wolter.compat.xspec.session import SESSION, ModelEntry
 from wolter.errors import WolterError
+from wolter.fit.sources import SourcesFit
 
 __all__ = ["Model", "ModelManager"]
 
@@ -124,7 +125,7 @@ class Model:
 
     def energies(self, spectrum: int) -> list[float]:
         """Energy edges of the model for a spectrum; 0 for the dummy grid."""
-        return fluxes.edges_of(int(spectrum)).tolist()
+        return fluxes.edges_of(int(spectrum), self._entry.source).tolist()
 
     def values(self, spectrum: int) -> list[float]:
         """Photons/cm²/s in the energy bins of a spectrum; 0 for the dummy grid."""
@@ -133,10 +134,16 @@ class Model:
     def folded(self, spectrum: int) -> list[float]:
         """Folded rates in the noticed channels of a spectrum."""
         number = int(spectrum)
-        if SESSION.entry is not self._entry:
+        if not self._entry.active:
             raise XspecError(f"Error: model {self.name or 'unnamed'} is not in use")
         with translated("folded"):
             entry = SESSION.entry_of(number)
+            engine = SESSION.engine()
+            if isinstance(engine, SourcesFit) and entry is not None:
+                folded = engine.source_folded(self._entry.source).get(entry.number - 1)
+                if folded is None:
+                    raise XspecError(f"Error: model object is not used with spectrum {number}")
+                return folded.tolist()
             return [] if entry is None else SESSION.engine().folded()[entry.number - 1].tolist()
 
     @property

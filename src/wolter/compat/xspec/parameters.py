@@ -131,7 +131,8 @@ class Parameter:
     @link.setter
     def link(self, text: str | Parameter | None) -> None:
         if isinstance(text, Parameter):
-            text = f"p{text._position + 1}"
+            same = text._entry is self._entry
+            text = f"{'' if same else (text._entry.name or 'unnamed') + ':'}p{text._position + 1}"
         if text is None or not text.strip():
             self._untie()
         else:
@@ -141,10 +142,11 @@ class Parameter:
     def _link(self, text: str) -> None:
         before = self._engine.tie
         try:
-            self._engine.tie = links.engine_text(text)
+            SESSION.join()  # ties may name parameters of other models
+            self._engine.tie = links.engine_text(text, self._entry.name or "unnamed")
         except (ValueError, ParameterError) as error:
             self._engine.tie = before
-            SESSION.out(f"***XSPEC Error: Invalid link expression: {getattr(error, 'cause', None) or error}")
+            SESSION.out(f"***XSPEC Error: {_link_problem(text, error)}")
             SESSION.out("***XSPEC Error: Invalid link expression:  - ignored")
             return
         with contextlib.suppress(ParameterError):
@@ -229,6 +231,19 @@ class Parameter:
 
     def __repr__(self) -> str:
         return f"<Parameter {self._engine.full_name} {self.values[0]:g}{' ' + self.link if self.link else ''}>"
+
+
+def _link_problem(text: str, error: Exception) -> str:
+    """Why a link is impossible, in XSPEC's words where it has some."""
+    cause = str(getattr(error, "cause", None) or error)
+    if "circle" in cause:
+        return "Invalid link expression:  Attempt to link parameter to itself"
+    if "there is no parameter" in cause:
+        number = cause.split("there is no parameter ")[1].split()[0].rstrip(".")
+        return f"Invalid link expression: No matching parameter for parameter reference p{number} in link expression."
+    if "missing at the end" in cause:
+        return f"Parse Error: Cannot end an expression with a {text.strip()[-1]}"
+    return f"Parse Error: {cause}"
 
 
 def _fields(given: Any) -> list[float | None]:

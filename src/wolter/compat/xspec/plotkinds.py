@@ -214,7 +214,6 @@ def _models(plot: PlotManager, kind: str, words: list[str]) -> list[Curve]:
     name = words[0] if words and words[0] != "," else ""
     entry = SESSION.models.get(name)
     if entry is None or not entry.active:
-        SESSION.out(f"***XSPEC Error: no model {name or '(unnamed)'} to plot")
         raise XspecError("")
     if not SESSION.spectra:
         return [_model_curve(plot, kind, entry, 1, 0, 1)]
@@ -225,7 +224,7 @@ def _models(plot: PlotManager, kind: str, words: list[str]) -> list[Curve]:
 
 
 def _model_curve(plot: PlotManager, kind: str, entry: ModelEntry, group: int, spectrum: int, number: int) -> Curve:
-    edges = fluxes.edges_of(spectrum)
+    edges = fluxes.edges_of(spectrum, entry.source)
     flux = fluxes.values_of(entry, group, spectrum)
     arrays = model_arrays(kind, edges, flux, _abscissa(plot))
     curve = _curve(arrays, plot, number, False)

@@ -118,7 +118,9 @@ class PlotManager:
         """Plot spectra together: ``"1-3 4-6"``; None takes it back."""
         if groupStr is None:
             self._groups = None
-        elif groupStr.strip():
+        elif not groupStr.strip():
+            SESSION.out("***XSPEC Error: Invalid Range:   attempt to parse empty string")
+        else:
             last = max(len(SESSION.spectra), 1)
             self._groups = [number_ranges(part, last) for word in groupStr.split() for part in (word.split(","))]
 

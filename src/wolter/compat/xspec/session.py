@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wolter.compat.xspec.errors import XspecError, missing, translated
+from wolter.compat.xspec.errors import XspecError, translated
 from wolter.compat.xspec.output import Output
 from wolter.data import SpectrumSet
 from wolter.data.response_tools import energy_grid, response_on_energies
 from wolter.errors import WolterWarning
 from wolter.fit import Fit as EngineFit
+from wolter.fit.sources import Gain, JointTable, Source, SourcesFit
 from wolter.fit.table import ParameterTable
 from wolter.models import Model as EngineModel
 from wolter.models import Settings
@@ -126,6 +127,7 @@ class Session:
         self._regridded: dict[Any, Any] = {}
         self._engine: EngineFit | None = None
         self._numbers: list[int] = []
+        self._joint: JointTable | None = None
         self.covariance: Any = None
         self.chains: list[Any] = []
         self.draws = 0  # random runs so far: with a seed each is another one, and repeatable
@@ -139,6 +141,7 @@ class Session:
         for entry in self.models.values():
             entry.resize(self.n_groups)
             self.follow(entry)
+        self.join()
 
     def follow(self, entry: ModelEntry) -> None:
         """One Model object per data group."""
@@ -152,6 +155,7 @@ class Session:
         """A model was made, removed or given other settings."""
         self._engine = None
         self.covariance = None
+        self.join()
 
     def set_settings(self, **changes: Any) -> None:
         """Other abundances, cross-sections ... for all models."""
@@ -174,11 +178,79 @@ class Session:
 
     @property
     def entry(self) -> ModelEntry | None:
-        """The only active model; None without one."""
+        """The active model of the lowest source; None without one."""
         active = self.active
-        if len(active) > 1:
-            raise missing("fits with several sources", "models " + ", ".join(e.name or "unnamed" for e in active))
         return active[0] if active else None
+
+    @property
+    def gains(self) -> list[Gain]:
+        """Gains of responses that are switched on, by spectrum."""
+        out = []
+        for index, spectrum in enumerate(s for s in self.spectra if s.n_noticed):
+            out += [Gain(index, k, *entry.table.parameters) for k, entry in sorted(spectrum.gains.items())]
+        return out
+
+    @property
+    def gain_entries(self) -> list[Any]:
+        """What holds the parameters of `gains`, in their order."""
+        return [e for s in self.spectra if s.n_noticed for _, e in sorted(s.gains.items())]
+
+    def join(self) -> JointTable | None:
+        """One table of the parameters of all active models and gains; None if a single model has no need of it."""
+        active, gains = self.active, self.gains
+        old = self._joint
+        if not active or (len(active) == 1 and active[0].source == 1 and not gains):
+            if old is not None:
+                old.release()
+                self._joint = None
+            return None
+        wanted = [(e.source, e.name, id(e.table)) for e in active], [(g.index, g.source, id(g.slope)) for g in gains]
+        if old is not None:
+            known = [(s.number, s.name, id(s.table)) for s in old.sources]
+            if (known, [(g.index, g.source, id(g.slope)) for g in old.gains]) == wanted:
+                return old
+            old.release()
+        self._joint = JointTable([Source(e.source, e.table, e.name) for e in active], gains)
+        return self._joint
+
+    def position(self, entry: ModelEntry, local: int) -> int:
+        """Position of a model's parameter among those of the fit, both from zero."""
+        joint = self.join()
+        if joint is None:
+            return local
+        place = next((i for i, s in enumerate(joint.sources) if s.table is entry.table), None)
+        if place is None:
+            raise XspecError(f"Error: model {entry.name or 'unnamed'} is not in use")
+        return joint.position(place, local)
+
+    def locate(self, position: int) -> tuple[Any, int]:
+        """The model (or gain) a parameter of the fit belongs to, and its position there."""
+        joint = self.join()
+        if joint is None:
+            entry = self.entry
+            assert entry is not None
+            return entry, position
+        place, local = joint.locate(position)
+        if place < 0:
+            return self.gain_entries[local // 2], local % 2
+        table = joint.sources[place].table
+        return next(e for e in self.active if e.table is table), local
+
+    def number(self, word: str) -> int:
+        """Number among the fit's parameters of ``3``, ``p3``, ``name:3``, or ``r2`` for those of gains."""
+        name, _, text = word.rpartition(":")
+        if not name and text[:1] in ("r", "R") and text[1:].isdigit():
+            joint = self.join()
+            count = 0 if joint is None else len(joint.extras)
+            if joint is None or not 1 <= int(text[1:]) <= count:
+                raise XspecError(f"Error: there is no response parameter {word}: there are {count}")
+            return joint.width * joint.n_groups + int(text[1:])
+        text = text.lstrip("pP")
+        active = self.active
+        found = [e for e in active if e.name == name] or (active[:1] if not name and len(active) == 1 else [])
+        if not found or not text.isdigit() or not 1 <= int(text) <= len(found[0].table.parameters):
+            raise XspecError(f"Error: there is no parameter {word}")
+        return self.position(found[0], int(text) - 1) + 1
 
     def add_model(self, expression: str, name: str = "", source: int = 1) -> ModelEntry:
         """Define a model for a source; the one it had becomes inactive."""
@@ -199,8 +271,8 @@ class Session:
     def ready(self) -> bool:
         """Whether there are spectra with responses and a model for them."""
         active = self.active
-        usable = [s for s in self.spectra if s.has_response and s.n_noticed]
-        return bool(active) and len(active) == 1 and bool(usable) and all(s.has_response for s in self.spectra)
+        usable = [s for s in self.spectra if s.n_noticed]
+        return bool(active and usable) and all(s.responds(active) for s in self.spectra)
 
     def spectrum_set(self) -> tuple[SpectrumSet, list[int]]:
         """Noticed spectra for the engine, and their numbers."""
@@ -251,24 +323,43 @@ class Session:
             raise XspecError("Error: no models are in use")
         if not self.spectra:
             raise XspecError("Error: no data are loaded")
-        bare = [s.index for s in self.spectra if not s.has_response]
+        bare = [s.index for s in self.spectra if not s.responds(self.active)]
         if bare:
             raise XspecError(f"Error: spectra without a response: {', '.join(map(str, bare))}")
-        if self._engine is None or self._engine.table is not entry.table:
+        joint = self.join()
+        table = entry.table if joint is None else joint
+        if self._engine is None or self._engine.table is not table:
             data, self._numbers = self.spectrum_set()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", WolterWarning)
-                self._engine = EngineFit(
-                    data,
-                    entry.table.models[0],
-                    statistic=self.statistics(self._numbers),
-                    weight=self.options.weight,
-                    systematic=self.options.systematic,
-                )
-            self._engine.table = entry.table
-            self._engine._likelihood = None
+                self._engine = self._plain_fit(data, entry) if joint is None else self._joint_fit(data, joint)
             self.apply_priors()
         return self._engine
+
+    def _plain_fit(self, data: SpectrumSet, entry: ModelEntry) -> EngineFit:
+        fit = EngineFit(
+            data,
+            entry.table.models[0],
+            statistic=self.statistics(self._numbers),
+            weight=self.options.weight,
+            systematic=self.options.systematic,
+        )
+        fit.table = entry.table
+        fit._likelihood = None
+        return fit
+
+    def _joint_fit(self, data: SpectrumSet, joint: JointTable) -> EngineFit:
+        with translated("model"):
+            return SourcesFit(
+                data,
+                joint.sources,
+                [self.spectra[n - 1].responses(self) for n in self._numbers],
+                gains=joint.gains,
+                statistic=self.statistics(self._numbers),
+                weight=self.options.weight,
+                systematic=self.options.systematic,
+                table=joint,
+            )
 
     def apply_priors(self) -> None:
         """Priors of the parameters, if Bayesian inference is on."""
@@ -280,14 +371,23 @@ class Session:
         engine._likelihood = None
         if self.options.bayes != "on":  # "cons" gives all parameters a constant prior, which adds nothing
             return
-        for position, (kind, *values) in entry.priors.items():
-            with translated("prior"):
-                engine.prior(position + 1, " ".join([kind.lower(), *map(str, values)]))
+        for one in self.active:
+            for local, (kind, *values) in one.priors.items():
+                with translated("prior"):
+                    number = self.position(one, local) + 1
+                    engine.prior(number, " ".join([kind.lower(), *map(str, values)]))
 
     def entry_of(self, number: int) -> Any:
         """The engine's record of spectrum `number`, or None if nothing of it is noticed."""
         fit = self.engine()
-        return fit.dataset.spectra[self._numbers.index(number)] if number in self._numbers else None
+        if number not in self._numbers:
+            return None
+        entry = fit.dataset.spectra[self._numbers.index(number)]
+        if isinstance(fit, SourcesFit) and fit.table.gains:  # the energies of the channels move, too
+            responses = fit.dataset.source.responses[entry.number - 1]  # type: ignore[attr-defined]
+            source = min(k for k in responses if k in [s.number for s in fit.table.sources])
+            return next(e for e in fit.source_entries(source) if e.number == entry.number)
+        return entry
 
     @property
     def numbers(self) -> list[int]:

@@ -97,9 +97,22 @@ def loaded(spectra: list[Spectrum]) -> None:
     for one in spectra:
         out(f"Spectral Data File: {one.fileName}  Spectrum {one.index}")
         _body(one)
-    if any(not s.has_response for s in SESSION.spectra):
-        out("***Warning!  One or more spectra are missing responses,\n               and are not suitable for fit.")
+    unfit()
     fit_lines()
+
+
+def unfit() -> None:
+    """Warn of spectra that a model cannot be fitted to."""
+    if any(not s.has_response for s in SESSION.spectra):
+        SESSION.out("***Warning!  One or more spectra are missing responses,")
+        SESSION.out("               and are not suitable for fit.")
+
+
+def without_response() -> None:
+    """Spectra that the present model has no response for, as XSPEC says before it reads one."""
+    if SESSION.active and not any(one.has_response for one in SESSION.spectra):
+        for one in SESSION.spectra:
+            SESSION.out(f"Spectrum {one.index} has no response for source 1")
 
 
 def spectrum(one: Spectrum) -> None:
@@ -130,6 +143,17 @@ def _body(one: Spectrum) -> None:
     else:
         out(" No response loaded.")
     out("")
+
+
+def response_warnings(rmf: Any, one: Any = None) -> None:
+    """What XSPEC finds strange in a response."""
+    lowest, upper = float(rmf.energ_lo[0]), float(rmf.energ_hi[0])
+    if abs(lowest - 1e-3 * upper) <= 1e-9 * upper:  # what a bound of zero is replaced by
+        SESSION.out("\n***Warning: Detected response matrix energy bin value = 0 (or neg).")
+        SESSION.out("     XSPEC will instead use small finite value (response file will not be altered).")
+    instrument = str(rmf.header.get("INSTRUME", "")).strip()
+    if one is not None and instrument and instrument.upper() != str(one.instrume).strip().upper():
+        SESSION.out("Warning: RMF INSTRUMENT keyword is not consistent with spectrum")
 
 
 def _channel_type(engine: Any) -> str:
@@ -264,7 +288,7 @@ def _statistics(engine: Any, stale: bool = False) -> None:
         if engine.bayes and len(names) == 1:
             value = engine.statistic
         out(f"\nFit statistic : {STATISTICS[name]} = {statistic_value(value):>14} using {bins} PHA bins{tail}")
-        if engine.bayes:
+        if engine.bayes and abs(engine.statistic - sum(engine.contributions)) > 1e-9:
             prior = engine.statistic - float(sum(engine.contributions))
             out(f"   (Statistic includes a Bayesian contribution = {digits(prior, 6)})")
     _warning(engine, "chi" in names)
