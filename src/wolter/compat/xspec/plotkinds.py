@@ -11,6 +11,7 @@ import numpy as np
 from wolter.compat.xspec import axis as axes
 from wolter.compat.xspec import fluxes
 from wolter.compat.xspec.errors import XspecError, missing, translated
+from wolter.compat.xspec.plotextra import EXTRA, extra_window, without_responses
 from wolter.compat.xspec.session import SESSION, ModelEntry
 from wolter.fit.plot_arrays import Abscissa, PlotArrays, bin_arrays, model_arrays, rebinned_flux
 
@@ -21,7 +22,7 @@ __all__ = ["Curve", "Window", "make_window"]
 
 _NAMES = {
     "background": "background",
-    "chain": "missing",
+    "chain": "chain",
     "chisq": "chisq",
     "contour": "contour",
     "counts": "counts",
@@ -36,23 +37,29 @@ _NAMES = {
     "eufspec": "eufspec",
     "fitstat": "chisq",
     "foldmodel": "foldmodel",
-    "goodness": "missing",
+    "goodness": "goodness",
     "icounts": "icounts",
-    "insensitv": "missing",
-    "integprob": "missing",
+    "insensitv": "insensitv",
+    "integprob": "integprob",
     "lcounts": "counts",
     "ldata": "data",
-    "margin": "missing",
+    "margin": "margin",
     "model": "model",
     "polangle": "polangle",
     "polfrac": "polfrac",
     "ratio": "ratio",
     "residuals": "resid",
-    "sensitvity": "missing",
-    "sensitivity": "missing",
+    "sensitvity": "sensitvity",
+    "sensitivity": "sensitvity",
     "sum": "missing",
     "ufspec": "ufspec",
 }
+_REASONS = {
+    "dem": "differential emission measures are not stored by the plasma models",
+    "eqw": "the draws of an equivalent width are not kept; AllData(1).eqwidth has the interval",
+    "sum": "plot 'ldata' and 'residuals' instead",
+}
+_ARGUMENTS = ("model", "emodel", "eemodel", "dem")  # take the name of a model
 _SHORT = {
     "lda": "ldata", "da": "data", "res": "residuals", "resid": "residuals", "rat": "ratio", "del": "delchi",
     "uf": "ufspec", "eeuf": "eeufspec", "cont": "contour", "mo": "model", "chi": "chisq", "back": "background",
@@ -106,6 +113,32 @@ def full_name(word: str) -> str:
     return found[0]
 
 
+def split_panes(texts: tuple[str, ...]) -> list[str]:
+    """Commands of the panes: each string is one, or several names of plots one after the other.
+
+    A word behind a plot is its argument if it is the name of a model for those that take one, or no plot at all.
+    """
+    out: list[str] = []
+    for text in texts:
+        fresh = True
+        for word in str(text).split():
+            if fresh or (_is_plot(word) and not _is_argument(out[-1], word)):
+                out.append(word)
+                fresh = False
+            else:
+                out[-1] += f" {word}"
+    return out
+
+
+def _is_plot(word: str) -> bool:
+    key = word.lower()
+    return key in _NAMES or key in _SHORT or (len(key) > 1 and any(n.startswith(key) for n in _NAMES))
+
+
+def _is_argument(command: str, word: str) -> bool:
+    return full_name(command.split()[0]) in _ARGUMENTS and len(command.split()) == 1 and word in SESSION.models
+
+
 def make_window(plot: PlotManager, pane: str) -> Window:
     """Pane of ``"ldata"``, ``"model src"``, ``"contour ,,4 1.386, 4.61"`` ..."""
     words = pane.replace(",", " , ").split()
@@ -114,7 +147,10 @@ def make_window(plot: PlotManager, pane: str) -> Window:
     name = full_name(words[0])
     kind = _NAMES[name]
     if kind == "missing":
-        raise missing(f"Plot({name!r})", "the engine does not compute it")
+        raise missing(f"Plot({name!r})", _REASONS.get(name, ""))
+    if kind in EXTRA:
+        with translated("plot"):
+            return extra_window(plot, kind, [w for w in words[1:] if w != ","])
     logarithmic = name.startswith("l") or name in ("model", "emodel", "eemodel") or name.endswith("ufspec")
     with translated("plot"):
         if kind == "contour":
@@ -178,11 +214,11 @@ def _bins(plot: PlotManager, kind: str) -> list[Curve]:
 
 def _engine_or_data() -> tuple[Any, list[Any], dict[int, Any]]:
     """The fit, its folded models and its spectra by number; without a model the data, with models of zero."""
-    if SESSION.active:
+    if SESSION.ready():
         fit = SESSION.engine()
         return fit, fit.folded(), {n: SESSION.entry_of(n) for n in SESSION.numbers}
     if any(not s.has_response for s in SESSION.spectra):
-        raise missing("Plot without responses", "the engine plots spectra that have a response")
+        return without_responses()
     from wolter.fit.dataset import Dataset
 
     data, numbers = SESSION.spectrum_set()
@@ -201,9 +237,9 @@ def _contributions(fit: Any) -> Any:
 
 def _flux(entry: Any, node: Any = None, values: Any = None) -> Any:
     """Model photons/cm²/s on all energies of a spectrum's response."""
-    model = SESSION.entry
-    assert model is not None
-    return fluxes.values_of(model, entry.group, SESSION.numbers[entry.number - 1])
+    number = SESSION.numbers[entry.number - 1]
+    model = next(e for e in SESSION.active if SESSION.spectra[number - 1].responds([e]))
+    return fluxes.values_of(model, entry.group, number)
 
 
 def _unfolded(entry: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from wolter.compat.xspec import axis as axes
 from wolter.compat.xspec.axis import axis_of
 from wolter.compat.xspec.errors import XspecError, missing
-from wolter.compat.xspec.plotkinds import Curve, Window, make_window
+from wolter.compat.xspec.plotkinds import Curve, Window, make_window, split_panes
 from wolter.compat.xspec.ranges import number_ranges
 from wolter.compat.xspec.session import SESSION
 
@@ -44,6 +44,7 @@ class PlotManager:
         self._windows: list[Window] = []
         self._device = "/null"
         self._commands: list[str] = []
+        self._last = ["data"]  # what Plot() repeats
 
     # -- settings -------------------------------------------------------------------------------------------------
 
@@ -153,18 +154,17 @@ class PlotManager:
         return self._rebin.get(group, self._rebin.get(-1, (0.0, 1, "quad")))
 
     def __call__(self, *panes: str) -> None:
-        """Make a plot with one pane per argument: ``Plot("ldata", "ratio")``."""
-        if not panes:
-            panes = ("data",)
-        words = [p for p in panes if p]
-        self._windows = [make_window(self, str(pane)) for pane in words]
+        """Make a plot with one pane per argument, ``Plot("ldata", "ratio")``, or per word; without any, the last again."""
+        words = split_panes(tuple(p for p in panes if p)) or self._last
+        self._windows = [make_window(self, pane) for pane in words]
+        self._last = words
         from wolter.compat.xspec import figures
 
         figures.draw(self._windows, self._device)
 
     def _curve(self, plotGroup: int, plotWindow: int) -> Curve:
         if not self._windows:
-            self("data")
+            self()
         if not 1 <= plotWindow <= len(self._windows):
             raise XspecError("Error: Requested plot window is out-of-bounds.")
         curves = self._windows[plotWindow - 1].curves
