@@ -24,6 +24,15 @@ __all__ = ["command"]
 @click.option("--set", "set_", multiple=True, metavar="PAR=VALUE", help="Value of a parameter.")
 @click.option("--abund", metavar="TABLE", help="Abundance table.")
 @click.option("--position", required=True, help="Right ascension and declination, 'hh:mm:ss dd:mm:ss'.")
+@click.option(
+    "--shape",
+    default="point",
+    show_default=True,
+    help="Shape of the source: point, disk:RADIUS or beta:CORE,BETA[,LIMIT] (arcsec).",
+)
+@click.option("--pointing", help="Where the telescope points, if not at the source, 'hh:mm:ss dd:mm:ss'.")
+@click.option("--roll", type=float, help="Roll angle (deg).")
+@click.option("--jitter", type=click.FloatRange(0), help="Wandering of the pointing, root mean square (arcsec).")
 @click.option("--exposure", required=True, type=click.FloatRange(0, min_open=True), help="Good time (s).")
 @click.option("--output", required=True, type=click.Path(), help="Folder in which the observation is made.")
 @click.option("--obsid", default="99000101", show_default=True, help="Identifier of the observation.")
@@ -39,6 +48,10 @@ def command(
     set_: tuple[str, ...],
     abund: str | None,
     position: str,
+    shape: str,
+    pointing: str | None,
+    roll: float | None,
+    jitter: float | None,
     exposure: float,
     output: str,
     obsid: str,
@@ -49,7 +62,7 @@ def command(
     as_json: bool,
     overwrite: bool,
 ) -> None:
-    """Simulate an observation of a point source, in the layout of the mission's archive."""
+    """Simulate an observation of a source, in the layout of the mission's archive."""
     from astropy import units as u
 
     from wolter.cli._fit_setup import start_values
@@ -71,6 +84,10 @@ def command(
             object_name=object_name,
             background_rate=None if background_rate is None else background_rate / u.s / u.arcmin**2,
             responses=responses,
+            shape=shape,
+            pointing=pointing,
+            roll=None if roll is None else roll * u.deg,
+            jitter=None if jitter is None else jitter * u.arcsec,
             seed=seed,
             overwrite=overwrite,
         )

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from wolter.data import ARF, RMF
     from wolter.gti import GTI
 
-__all__ = ["Camera", "Chip", "Detected", "Pointing", "detect", "wandering_pointing"]
+__all__ = [
+    "Camera",
+    "Chip",
+    "Detected",
+    "Pointing",
+    "detect",
+    "quaternions",
+    "sky_of_angles",
+    "wandering_pointing",
+]
 
 Float = NDArray[np.float64]
 _ARCSEC = math.pi / 180.0 / 3600.0
@@ -246,6 +255,14 @@ def wandering_pointing(
     )
 
 
+def quaternions(pointing: Pointing) -> Float:
+    """Attitude as quaternions [n, 4], scalar last: they turn x, y, z to v, u and the boresight (a right-handed set)."""
+    from scipy.spatial.transform import Rotation
+
+    u, v, b = pointing.at(pointing.time)
+    return Rotation.from_matrix(np.stack([v, u, b], axis=-1)).as_quat()
+
+
 def _directions(ra: float, dec: float, dx: Float, dy: Float) -> Float:
     """Unit vectors [n, 3] at tangent-plane offsets (arcsec, east and north) from a position (deg)."""
     from wolter.makers.aspect import frame_vectors
@@ -261,7 +278,7 @@ def _angles(frame: tuple[Float, Float, Float], n: Float) -> tuple[Float, Float]:
     return u / b / _ARCSEC, v / b / _ARCSEC
 
 
-def _sky(frame: tuple[Float, Float, Float], u: Float, v: Float) -> tuple[Float, Float]:
+def sky_of_angles(frame: tuple[Float, Float, Float], u: Float, v: Float) -> tuple[Float, Float]:
     """Right ascension and declination (deg) of camera angles (arcsec)."""
     n = frame[2] + (u * _ARCSEC)[:, None] * frame[0] + (v * _ARCSEC)[:, None] * frame[1]
     n /= np.linalg.norm(n, axis=1, keepdims=True)
@@ -338,7 +355,7 @@ def detect(
     for k, one in enumerate(camera.chips):
         mine = chip == k
         u[mine], v[mine] = one.angles(x[mine] + jx[mine], y[mine] + jy[mine])
-    ra, dec = _sky(pointing.at(time), u, v)
+    ra, dec = sky_of_angles(pointing.at(time), u, v)
     return Detected(time, channel, chip, x, y, u, v, ra, dec, source)
 
 

@@ -69,6 +69,10 @@ def simulate(mission: Mission, scene: Scene, output: Path, *, overwrite: bool = 
     Path
         ``output / obsid``.
     """
+    if scene.pointing is not None or scene.jitter:
+        raise SimulationError(
+            f"{mission.title}'s simulator points at the source, without jitter", cure="Leave out pointing and jitter."
+        )
     unknown = set(scene.options) - {"compress"}
     if unknown:
         raise SimulationError(
@@ -152,6 +156,9 @@ def _detector_events(
     phi = draw_angles(amplitude, source.angle[bins], rng)
     pixel_arcsec = PIXEL_DEG * 3600.0
     dx, dy = draw_king_offsets(number, PSF_CORE_ARCSEC / pixel_arcsec, PSF_SLOPE, rng)
+    if scene.shape.kind != "point":
+        sx, sy = scene.shape.draw(number, rng)
+        dx, dy = dx + sx / pixel_arcsec, dy + sy / pixel_arcsec
     background = _background(scene, gti.exposure, weighted, rng)
     columns = {
         "PI": np.concatenate([channel, background["PI"]]),
@@ -313,6 +320,7 @@ def _truth(mission: Mission, scene: Scene, counts: dict[str, Any]) -> dict[str, 
         "parameters": {f"{p.component}.{p.name}": p.value for p in scene.model.parameters},
         "ra": scene.ra,
         "dec": scene.dec,
+        "shape": scene.shape.to_dict(),
         "exposure": scene.exposure,
         "seed": scene.seed,
         "responses": "nominal" if scene.responses is None else str(scene.responses),

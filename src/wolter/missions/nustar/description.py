@@ -88,6 +88,9 @@ MISSION = Mission(
     band=(3.0, 79.0),
     gti_names=("GTI", "STDGTI"),
     classify=classify,
+    simulator="wolter.missions.nustar.simulator:simulate",
+    nominal_responses="wolter.missions.nustar.nominal:nominal_responses",
+    psf="wolter.missions.nustar.psf:encircled",
     archive=ARCHIVE,
     frames=MappingProxyType(
         {

@@ -70,11 +70,16 @@ MISSION = Mission(
     title="XRISM",
     telescop=("XRISM",),
     detectors=("XTEND", "RESOLVE"),
-    columns=EventColumns(grade="GRADE", det_x="DETX", det_y="DETY"),
+    columns=EventColumns(grade="GRADE", ccd="CCD_ID", det_x="DETX", det_y="DETY"),
     energy=EnergyScale(offset=0.0, width=0.006, first=0, last=4095),
     band=(0.6, 10.0),
     gti_names=("GTI", "STDGTI"),
     classify=classify,
+    simulator="wolter.missions.xrism_xtend.simulator:simulate",
+    nominal_responses="wolter.missions.xrism_xtend.nominal:nominal_responses",
+    psf="wolter.missions.xrism_xtend.psf:encircled",
+    simulated=("XTEND",),
+    energies=MappingProxyType({"RESOLVE": EnergyScale(offset=0.0, width=0.0005, first=0, last=59999)}),
     archive=ARCHIVE,
     frames=MappingProxyType(
         {
