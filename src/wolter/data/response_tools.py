@@ -13,7 +13,15 @@ from wolter.data.matrix import CompressedMatrix
 from wolter.data.rmf import RMF
 from wolter.errors import ResponseError
 
-__all__ = ["diagonal_response", "dummy_response", "energy_grid", "overlap", "response_on_energies", "shift_gain"]
+__all__ = [
+    "diagonal_response",
+    "dummy_response",
+    "energy_grid",
+    "overlap",
+    "response_on_energies",
+    "sensitivity",
+    "shift_gain",
+]
 
 Array = NDArray[np.float64]
 
@@ -223,3 +231,25 @@ def _mean(edges: Array, values: Array, wanted: Array) -> Array:
 
     width = np.diff(wanted)
     return np.where(width > 0, np.diff(integral(wanted)) / np.where(width > 0, width, 1.0), 0.0)
+
+
+def sensitivity(rmf: RMF, arf: ARF | None, variance: ArrayLike) -> Array:
+    """How well a spectrum tells changes of the incident one: ``sum_i (A(E) R(E, i))^2 / var_i`` for each energy bin.
+
+    XSPEC's "plot sensitivity", except that channels without a variance are left out (XSPEC divides by zero).
+
+    Parameters
+    ----------
+    rmf, arf
+        The response.
+    variance : float[nch]
+        Variance of the rate of each channel; zero or NaN for channels that do not count.
+    """
+    var = np.asarray(variance, dtype=float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weight = np.where(var > 0, 1.0 / var, 0.0)
+    matrix = rmf.matrix
+    rows = np.asarray(matrix.rows() if callable(matrix.rows) else matrix.rows)
+    square = matrix.values**2 * weight[matrix.indices()]
+    out = np.bincount(rows, weights=square, minlength=rmf.n_energies)
+    return out if arf is None else out * arf.specresp**2

@@ -61,7 +61,7 @@ def draw(windows: list[Window], device: str) -> None:
 
 
 def _pane(pane: Any, window: Window) -> None:
-    if window.kind == "contour" and window.curves[0].z is not None:
+    if window.curves and window.curves[0].z is not None:
         curve = window.curves[0]
         pane.contour(curve.x, curve.y, curve.z, levels=sorted(set(window.levels or ())))
     else:

@@ -154,7 +154,7 @@ class PlotManager:
         return self._rebin.get(group, self._rebin.get(-1, (0.0, 1, "quad")))
 
     def __call__(self, *panes: str) -> None:
-        """Make a plot with one pane per argument, ``Plot("ldata", "ratio")``, or per word; without any, the last again."""
+        """Make a plot with one pane per argument, ``Plot("ldata", "ratio")``, or word; without any, the last again."""
         words = split_panes(tuple(p for p in panes if p)) or self._last
         self._windows = [make_window(self, pane) for pane in words]
         self._last = words
