@@ -154,7 +154,8 @@ def _bad_pixels(events: EventList, told: list[str]) -> tuple[BadArea, ...]:
     lasting = np.zeros(shape, dtype=bool)
     if bits.shape[1] == 16:
         kind = (bits.astype(np.int64) << np.arange(15, -1, -1)).sum(axis=1) & ~(HOT | FLICKERING) != 0
-        lasting.ravel()[box_pixels(*(rows[k][kind] for k in ("RAWX", "RAWY", "YEXTENT")), shape)] = True
+        x, y, height = (rows[k][kind] for k in ("RAWX", "RAWY", "YEXTENT"))
+        lasting.ravel()[box_pixels(x, y, height, shape)] = True
     around = np.pad(lasting, 1)
     for dy in (0, 1, 2):
         for dx in (0, 1, 2):

@@ -1,0 +1,246 @@
+"""What an exposure map of the EPIC cameras is made of.
+
+Every CCD has good times (the GTI tables its data subspace names), frame exposures (EXPOSUnn: live time is the
+integral of FRACEXP over the good time) and bad pixels (BADPIXnn) of its own, all in the event list; the pointing
+comes from the attitude history (ATTHK: AHFRA, AHFDEC, AHFPA).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wolter import fits
+from wolter.errors import DataError
+from wolter.gti import GTI
+from wolter.makers.aspect import Attitude, LiveTime
+from wolter.makers.exposure import BadArea, DetectorPlane, ExposureInputs
+from wolter.missions._exposure import assume, box_pixels, detector_events, exposure_header, find_file, open_table
+from wolter.missions.xmm_epic.geometry import CAMERAS, Camera, ccd_from_events, field_of_view
+from wolter.missions.xmm_epic.vignetting import grating_factor, vignetting
+
+if TYPE_CHECKING:
+    from wolter.data import EventList
+    from wolter.observation import Observation
+
+__all__ = ["exposure_inputs", "inputs_of_files"]
+
+_NAMES = {"EPN": "PN", "EMOS1": "M1", "EMOS2": "M2"}
+
+
+def exposure_inputs(observation: Observation, detector: str, **options: Any) -> ExposureInputs:
+    """Inputs of an exposure map; see `inputs_of_files`.
+
+    Parameters
+    ----------
+    observation : Observation
+        With an event list and an attitude history.
+    detector : str
+        "PN", "M1" or "M2".
+    **options
+        ``attitude=`` (file), ``events=``, ``attitude_bin=``, ``gratings=``.
+    """
+    events = options.pop("events", None) or detector_events(observation, detector)
+    attitude = find_file(observation, "attitude", options.pop("attitude", None), option="attitude")
+    return inputs_of_files(events, attitude, **options)
+
+
+def inputs_of_files(
+    events: EventList, attitude: str | PathLike[str], *, attitude_bin: float = 4.0, gratings: bool = True
+) -> ExposureInputs:
+    """Inputs of an exposure map.
+
+    Parameters
+    ----------
+    events : EventList
+        Imaging event list with EXPOSUnn, BADPIXnn and good-time tables.
+    attitude : path-like
+        Attitude history (ATTHK).
+    attitude_bin : float
+        Pointings within so many arcsec count as one.
+    gratings : bool
+        Whether vignetting includes the shadow of the grating arrays behind two of the telescopes.
+
+    Raises
+    ------
+    DataError
+        If the camera is unknown, the mode is not imaging, or a table is missing.
+    """
+    name = _NAMES.get(str(events.header.get("INSTRUME", "")).strip().upper())
+    if name is None:
+        raise DataError(f"INSTRUME is {events.header.get('INSTRUME')!r}, not an EPIC camera", file=events.path)
+    if str(events.header.get("DATAMODE", "IMAGING")).strip().upper() not in ("IMAGING", ""):
+        raise DataError(
+            "the events were taken in timing mode: their exposure has one dimension",
+            file=events.path,
+            cure="Use an imaging exposure.",
+        )
+    camera = _camera(name, events)
+    told: list[str] = []
+    planes = []
+    with fits.open(events.path) as file:
+        good = events.gti_by_ccd or _standard_times(file, events)
+        for ccd in sorted(good):
+            plane = _plane(file, events, camera, ccd, good[ccd], told)
+            if plane is not None:
+                planes.append(plane)
+    if not planes:
+        raise DataError(
+            "no CCD has both good times and frame exposures (EXPOSUnn)",
+            file=events.path,
+            cure="Use the event list as the observatory's pipeline made it, with its extensions.",
+        )
+    axis = camera.angle_of(camera.optical_axis)
+    return ExposureInputs(
+        planes=tuple(planes),
+        attitude=_attitude(attitude),
+        gti=GTI.union([p.gti for p in planes if p.gti is not None]),
+        optical_axis=axis,
+        vignetting=_vignetting(camera, gratings),
+        attitude_bin=attitude_bin,
+        header=exposure_header(events),
+        assumptions=tuple(told),
+    )
+
+
+def _vignetting(camera: Camera, gratings: bool) -> Any:
+    """Vignetting of the mirrors, and of the gratings along their dispersion."""
+    if camera.dispersion is None or not gratings:
+        return lambda theta, azimuth, energy: vignetting(theta, energy)
+    x, y = np.array(camera.angle_of(camera.dispersion)) - np.array(camera.angle_of((0.0, 0.0)))
+    direction = float(np.degrees(np.arctan2(y, x)))
+
+    def both(theta: NDArray[np.float64], azimuth: NDArray[np.float64], energy: float) -> NDArray[np.float64]:
+        along = theta * np.cos(np.radians(azimuth - direction))
+        return vignetting(theta, energy) * grating_factor(along)
+
+    return both
+
+
+def _camera(name: str, events: EventList) -> Camera:
+    """Geometry of the camera; that of the pn from its own events."""
+    camera = CAMERAS[name]
+    if camera.ccds:
+        return camera
+    return _measured(camera, events)
+
+
+def _measured(camera: Camera, events: EventList) -> Camera:
+    """Boresight, turn and CCD positions from events: their RAW, DET and sky coordinates."""
+    rows = events.read_columns(["RAWX", "RAWY", "DETX", "DETY", "X", "Y", "CCDNR"])
+    det = np.column_stack([rows["DETX"], rows["DETY"]]).astype(np.float64)
+    raw = np.column_stack([rows["RAWX"], rows["RAWY"]])
+    number = np.asarray(rows["CCDNR"], dtype=int) % 20
+    ccds = {
+        int(c): m for c in np.unique(number) if (m := ccd_from_events(raw[number == c], det[number == c])) is not None
+    }
+    if not ccds:
+        raise DataError(
+            f"{len(det)} events are too few to tell where the CCDs of this camera lie",
+            file=events.path,
+            cure="Give the whole event list, not a selection of it.",
+        )
+    wcs = events.wcs
+    sky = np.column_stack([rows["X"], rows["Y"]]).astype(np.float64)
+    valid = (sky > 0).all(axis=1)
+    design = np.column_stack([det[valid], np.ones(valid.sum())])
+    relation = np.linalg.lstsq(design, sky[valid], rcond=None)[0].T  # sky = relation @ (DET, 1)
+    boresight = np.linalg.solve(relation[:, :2], np.array(wcs.crpix) - relation[:, 2])
+    roll = np.radians(float(events.header.get("PA_PNT", 0.0)))
+    frame = np.array([[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)]])  # u, v in X (west), Y (north)
+    axes = frame @ relation[:, :2]
+    # Optical axis of the pn: 1.9 arcmin from its boresight, where maps of the observatory's software put it.
+    axis = tuple(float(b) for b in boresight + np.array(_PN_AXIS))
+    turned = tuple(tuple(float(v) for v in row) for row in axes)
+    return replace(
+        camera, boresight=(float(boresight[0]), float(boresight[1])), axes=turned, optical_axis=axis, ccds=ccds
+    )  # type: ignore[arg-type]
+
+
+_PN_AXIS = (1600.0, 1900.0)
+
+
+def _plane(
+    file: fits.FitsFile, events: EventList, camera: Camera, ccd: int, gti: GTI, told: list[str]
+) -> DetectorPlane | None:
+    """One CCD; None if it was not read out, or its place is not known."""
+    frames = file.get(f"EXPOSU{ccd:02d}")
+    if not isinstance(frames, fits.TableHDU) or frames.nrows == 0 or gti.exposure <= 0:
+        return None
+    if ccd not in camera.ccds:
+        assume(f"CCD {ccd} has too few events to tell where it lies: it is left out", told)
+        return None
+    rows = frames.read(["TIME", "TIMEDEL", "FRACEXP"])
+    order = np.argsort(rows["TIME"])
+    time, step, fraction = (np.asarray(rows[k], dtype=np.float64)[order] for k in ("TIME", "TIMEDEL", "FRACEXP"))
+    live = LiveTime(time - 0.5 * step, time + 0.5 * step, np.nan_to_num(fraction))
+    mask = field_of_view(camera, ccd)
+    mask &= _window(frames.header, camera.shape)
+    return DetectorPlane(
+        f"CCD {ccd}",
+        mask.astype(np.float32),
+        camera.to_angle(camera.ccds[ccd]),
+        _bad_pixels(file, events, camera, ccd, told),
+        gti,
+        live,
+    )
+
+
+def _standard_times(file: fits.FitsFile, events: EventList) -> dict[int, GTI]:
+    """Good times of the CCDs of an event list that was not selected from: STDGTInn, within those of the list."""
+    names = [h.name for h in file.hdus if h.name.startswith("EXPOSU") and h.name[6:].isdigit()]
+    numbers = [int(name[6:]) for name in names]
+    return {
+        n: GTI.read(table) & events.gti if (table := file.get(f"STDGTI{n:02d}")) is not None else events.gti
+        for n in numbers
+    }
+
+
+def _window(header: fits.Header, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Pixels inside the read-out window."""
+    rows, columns = shape
+    x0, y0 = int(header.get("WINDOWX0", 1) or 1), int(header.get("WINDOWY0", 1) or 1)
+    dx, dy = int(header.get("WINDOWDX", columns) or columns), int(header.get("WINDOWDY", rows) or rows)
+    x, y = np.arange(1, columns + 1), np.arange(1, rows + 1)[:, None]
+    return (x >= x0) & (x < x0 + dx) & (y >= y0) & (y < y0 + dy)
+
+
+def _bad_pixels(
+    file: fits.FitsFile, events: EventList, camera: Camera, ccd: int, told: list[str]
+) -> tuple[BadArea, ...]:
+    table = file.get(f"BADPIX{ccd:02d}")
+    if not isinstance(table, fits.TableHDU):
+        assume(f"{events.path.name} has no table BADPIX{ccd:02d}: every pixel of CCD {ccd} counts as good", told)
+        return ()
+    rows = table.read(["RAWX", "RAWY", "YEXTENT"])
+    pixels = box_pixels(rows["RAWX"], rows["RAWY"], rows["YEXTENT"], camera.shape, origin=1)
+    return (BadArea(_with_neighbours(pixels, camera.shape) if _no_flags(events.header) else pixels),)
+
+
+def _no_flags(header: fits.Header) -> bool:
+    """Whether only events without any flag were kept: then none of them is next to a bad pixel or column."""
+    types = {k[5:]: v for k, v in header.items() if k.startswith("DSTYP")}
+    return any(str(t).strip() == "FLAG" and str(header.get(f"DSVAL{n}", "")).strip() == "0" for n, t in types.items())
+
+
+def _with_neighbours(pixels: NDArray[np.intp], shape: tuple[int, int]) -> NDArray[np.intp]:
+    """Pixels (flat) and the eight around each."""
+    rows, columns = shape
+    bad = np.zeros((rows + 2, columns + 2), dtype=bool)
+    bad[1:-1, 1:-1].flat[pixels] = True
+    wide = bad[:, :-2] | bad[:, 1:-1] | bad[:, 2:]
+    return np.flatnonzero(wide[:-2] | wide[1:-1] | wide[2:])
+
+
+def _attitude(path: str | PathLike[str]) -> Attitude:
+    """Pointing of the attitude history; samples without attitude (zero) are left out."""
+    file, table = open_table(path, "ATTHK", need=("TIME", "AHFRA", "AHFDEC", "AHFPA"))
+    with file:
+        rows = table.read(["TIME", "AHFRA", "AHFDEC", "AHFPA"])
+    good = (rows["AHFRA"] != 0) | (rows["AHFDEC"] != 0)
+    time, ra, dec, roll = (rows[k][good] for k in ("TIME", "AHFRA", "AHFDEC", "AHFPA"))
+    return Attitude(time, ra, dec, roll, hold=60.0, source=str(path))
