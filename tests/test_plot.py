@@ -605,7 +605,7 @@ def _is_drawn(text, axes) -> bool:
 
 def test_figures_are_registered_by_name():
     data = {"spectrum", "polarisation", "contour", "stokes_plane", "image", "light_curve"}
-    data |= {"source_view", "sample_view", "detections", "encircled", "radial_profile"}
+    data |= {"source_view", "sample_view", "profile_fit", "detections", "encircled", "radial_profile"}
     assert set(plot.FIGURES) == data | {"corner", "trace"}
     assert all(getattr(plot, name) is function for name, function in plot.FIGURES.items())
 

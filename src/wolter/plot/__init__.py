@@ -18,7 +18,7 @@ from wolter.plot.images import detections, encircled, radial_profile
 from wolter.plot.light_curves import light_curve
 from wolter.plot.polarisations import polarisation
 from wolter.plot.skies import image
-from wolter.plot.source_views import sample_view, source_view
+from wolter.plot.source_views import profile_fit, sample_view, source_view
 from wolter.plot.spectra import spectrum
 from wolter.plot.stokes import stokes_plane
 
@@ -31,6 +31,7 @@ __all__ = [
     "image",
     "light_curve",
     "polarisation",
+    "profile_fit",
     "radial_profile",
     "render",
     "sample_view",
@@ -54,6 +55,7 @@ FIGURES: dict[str, Callable[..., Any]] = {
     "radial_profile": radial_profile,
     "encircled": encircled,
     "source_view": source_view,
+    "profile_fit": profile_fit,
     "sample_view": sample_view,
 }
 """Every figure by name: the function takes what is drawn as its first argument."""

@@ -15,7 +15,7 @@ from wolter.plot.skies import image
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["sample_view", "source_view"]
+__all__ = ["profile_fit", "sample_view", "source_view"]
 
 _NICE = (1.0, 2.0, 5.0)
 
@@ -164,3 +164,44 @@ def _panel(axes: Any, source: Any, radius: Any, smooth: float) -> None:
     axes.set_xlim(x0 - 1, x1 - 1)
     axes.set_ylim(y0 - 1, y1 - 1)
     _draw_scale(axes, rates, _scale_bar(source, reach))
+
+
+def profile_fit(fit: Any, *, title: str | None = None) -> Figure:
+    """Radial profile with the model fitted to it, its background, and the residuals in standard deviations.
+
+    Parameters
+    ----------
+    fit : ProfileFit
+    title : str, optional
+    """
+    from wolter.plot._style import COLOURS, COLUMN, legend, new_figure, style, titled
+
+    figure = new_figure(COLUMN, 3.4)
+    upper, lower = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    profile = fit.profile
+    seen = np.isfinite(profile.gross) & (profile.counts > 0)
+    seconds = profile.exposure * profile.area
+    model = np.divide(fit.predicted, seconds, out=np.full(len(profile), np.nan), where=seconds > 0)
+    radius, width = profile.radius, 0.5 * (profile.r_out - profile.r_in)
+    style(upper)
+    style(lower)
+    upper.errorbar(
+        radius[seen], profile.gross[seen], profile.gross_error[seen], width[seen], fmt="none", ecolor=INK,
+        elinewidth=0.8, label="counts",
+    )  # fmt: skip
+    upper.plot(radius, model, color=COLOURS[1], linewidth=1.2, label=f"{fit.model} model")
+    upper.axhline(fit.values["background"], color=COLOURS[0], linewidth=0.9, linestyle="--", label="background")
+    upper.set_xscale("log")
+    upper.set_yscale("log")
+    upper.set_ylabel("count s$^{-1}$ arcmin$^{-2}$", fontsize=FONT + 0.5, color=INK)
+    legend(upper)
+    spread = np.sqrt(np.maximum(fit.predicted, 1e-9))
+    lower.errorbar(
+        radius[seen], ((profile.counts - fit.predicted) / spread)[seen], 1.0, width[seen], fmt="none", ecolor=INK,
+        elinewidth=0.8,
+    )  # fmt: skip
+    lower.axhline(0.0, color=COLOURS[1], linewidth=1.0)
+    lower.set_ylabel("residual ($\\sigma$)", fontsize=FONT + 0.5, color=INK)
+    lower.set_xlabel("Radius (arcsec)", fontsize=FONT + 0.5, color=INK)
+    titled(upper, title)
+    return figure

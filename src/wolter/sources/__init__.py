@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from wolter._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from wolter.sources.brightness import ProfileFit, fit_profile
     from wolter.sources.columns import ColumnDensity, column_density, fetch_map
     from wolter.sources.edges import edge_pixels, near_edge, sensor_mask
     from wolter.sources.entries import ObservationEntry
@@ -37,6 +38,7 @@ _EXPORTS = {
     "Peak": "peaks",
     "PointSource": "source",
     "Product": "library",
+    "ProfileFit": "brightness",
     "Sample": "sample",
     "Source": "source",
     "SourceMatch": "matching",
@@ -47,6 +49,7 @@ _EXPORTS = {
     "detected_sources": "matching",
     "edge_pixels": "edges",
     "fetch_map": "columns",
+    "fit_profile": "brightness",
     "hierarchical_peak": "peaks",
     "interloper_mask": "masks",
     "match_sources": "matching",
@@ -72,6 +75,7 @@ __all__ = [
     "Peak",
     "PointSource",
     "Product",
+    "ProfileFit",
     "Sample",
     "Source",
     "SourceMatch",
@@ -82,6 +86,7 @@ __all__ = [
     "detected_sources",
     "edge_pixels",
     "fetch_map",
+    "fit_profile",
     "hierarchical_peak",
     "interloper_mask",
     "match_sources",

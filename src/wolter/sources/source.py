@@ -30,6 +30,8 @@ from wolter.sources.snr import net_counts, signal_to_noise
 from wolter.units import to_range_kev
 
 if TYPE_CHECKING:
+    from wolter.data import RadialProfile
+    from wolter.sources.brightness import ProfileFit
     from wolter.sources.library import Library
     from wolter.sources.summary import SourceSummary
 
@@ -54,6 +56,13 @@ class SourcePeak:
     def __init__(self, ra: float, dec: float, *, converged: bool, near_edge: bool, steps: int) -> None:
         self.ra, self.dec = ra, dec
         self.converged, self.near_edge, self.steps = converged, near_edge, steps
+
+    @property
+    def position(self) -> Any:
+        """SkyCoord of the peak."""
+        from astropy.coordinates import SkyCoord
+
+        return SkyCoord(self.ra, self.dec, unit="deg", frame="fk5")
 
     def __repr__(self) -> str:
         notes = ("" if self.converged else ", not converged") + (", near the edge" if self.near_edge else "")
@@ -404,6 +413,90 @@ class Source:
         values = np.array([self.snr(radius, o, d, band=band, allow_negative=allow_negative) for o, d in names])
         order = np.argsort(values, kind="stable")
         return [names[int(i)] for i in order], values[order]
+
+    def profile(
+        self, outer: Any, *, rings: int = 40, inner: Any = None, obsid: str | None = None, detector: str | None = None,
+        band: Any = None, centre: Any = None, background: Any = None, logarithmic: bool = False,
+    ) -> RadialProfile:  # fmt: skip
+        """Surface brightness in rings around the source, other sources left out.
+
+        Parameters
+        ----------
+        outer, inner : Quantity or str
+            Radii of the outermost and innermost ring's edges.
+        rings : int
+        obsid, detector, band
+            As for `rate_map`.
+        centre : position, optional
+            By default the source's; ``source.peak()`` gives the X-ray peak.
+        background : optional
+            As for `wolter.makers.radial_profile`.
+        logarithmic : bool
+            Rings of equal ratios of radii instead of equal widths.
+        """
+        from astropy import units as u
+
+        from wolter.makers import radial_profile
+
+        rates = self.rate_map(obsid, detector, band=band)
+        low = 0.0 if inner is None else self.radius(inner)
+        high = self.radius(outer)
+        if logarithmic:
+            first = max(low, rates.pixel_scale_deg)
+            edges = np.geomspace(first, high, rings + (low > 0))
+            edges = edges if low > 0 else np.append(0.0, edges)
+        else:
+            edges = np.linspace(low, high, rings + 1)
+        place = self.position if centre is None else centre
+        if isinstance(place, SourcePeak):
+            place = place.position
+        hidden = ~self.interloper_mask(rates.grid, obsid)
+        return radial_profile(rates, place, edges * u.deg, exclude=hidden, background=background)
+
+    def encircled(self, detector: str | None = None, obsid: str | None = None) -> Any:
+        """Point-spread function of the mission at the source: encircled fraction as a function of radius (arcsec).
+
+        Returns
+        -------
+        callable or None
+            None where the mission's is not known; of several observations the mean offset is taken.
+        """
+        entries = [self.observation(obsid)] if obsid is not None else list(self.observations)
+        mission = self.library.open(entries[0]).mission
+        if mission.psf is None or len({e.mission for e in entries}) > 1:
+            return None
+        function = mission.load("psf")
+        offset = 60.0 * float(np.mean([self.offset(e.obsid) for e in entries]))
+        energy = math.sqrt(self.band[0] * self.band[1])
+        return lambda radius: np.asarray(function(np.asarray(radius, float), energy, offset), float)
+
+    def fit_profile(self, outer: Any, model: str = "beta", *, psf: bool = False, **options: Any) -> ProfileFit:
+        """Beta model of the source's profile, see `wolter.sources.fit_profile`.
+
+        Parameters
+        ----------
+        outer : Quantity or str
+            Radius of the outermost ring.
+        model : {"beta", "double beta"}
+        psf : bool
+            Take the mission's point-spread function into account.
+        **options
+            As for `profile`, and `start`, `fixed`, `intervals` as for `wolter.sources.fit_profile`.
+
+        Raises
+        ------
+        DataError
+            If the point-spread function is asked for and not known.
+        """
+        from wolter.sources.brightness import fit_profile
+
+        mine = {name: options.pop(name) for name in ("start", "fixed", "intervals") if name in options}
+        spread = None
+        if psf:
+            spread = self.encircled(options.get("detector"), options.get("obsid"))
+            if spread is None:
+                raise DataError(f"the point-spread function at {self.name} is not known", cure="Fit with psf=False.")
+        return fit_profile(self.profile(outer, **options), model, psf=spread, **mine)
 
     def column_density(self, survey: str = "HI4PI", **options: Any) -> float:
         """Galactic hydrogen column (cm⁻²) in its direction; see `wolter.sources.column_density`."""
