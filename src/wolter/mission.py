@@ -223,6 +223,9 @@ class Mission:
         where spectra are coarser than events; channels are counted from zero.
     simulated : tuple of str
         Detectors that the simulator makes, if not all.
+    ccd_times : tuple of str or None
+        Keywords of the live time and the good time of one CCD, with a place for its number
+        (``"LIVETI{:02d}"``), where CCDs have times of their own.
     notes : tuple of str
         What a user should know when products are made (shown by ``wolter info``).
     """
@@ -258,6 +261,7 @@ class Mission:
     energies: Mapping[str, EnergyScale] = field(default_factory=lambda: MappingProxyType({}))
     spectrum_channels: Mapping[str, tuple[int, int, int]] = field(default_factory=lambda: MappingProxyType({}))
     simulated: tuple[str, ...] = ()
+    ccd_times: tuple[str, str] | None = None
 
     def detector_of(self, header: HeaderLike) -> str:
         """Detector that a header belongs to, by DETNAM, then INSTRUME; empty if it names none of the mission's."""

@@ -92,6 +92,11 @@ class EventSource:
             self.nrows = hdu.nrows
         self.mission = mission or mission_of([self.header, self.primary])
 
+    @cached_property
+    def detector(self) -> str:
+        """Detector by the mission's name for it; empty if the headers name none of the mission's."""
+        return self.mission.detector_of(self.header) or self.mission.detector_of(self.primary)
+
     # -- columns ---------------------------------------------------------------------------------------------------
 
     def column_name(self, name: str) -> str:
@@ -125,7 +130,7 @@ class EventSource:
         found = self.limits(name)
         if found is not None:
             return int(found[0]), int(found[1])
-        scale = self.mission.energy
+        scale = self.mission.energy_scale(self.detector)
         if scale is not None and name.upper() == self.mission.columns.energy.upper():
             return scale.first, scale.last
         for key in ("DETCHANS", "PHA_BINS"):
@@ -230,6 +235,9 @@ class EventSource:
                 union = one if union is None else union | one
             assert union is not None
             return union, by_ccd
+        by_ccd = self._standard_ccd_gtis(f)
+        if by_ccd:
+            return GTI.union(list(by_ccd.values())), by_ccd
         for name in self.gti_names:
             hdu = f.get(name)
             if hdu is not None:
@@ -244,6 +252,24 @@ class EventSource:
         if classed:
             return GTI.read(classed[0]), {}
         return self._whole_observation(), {}
+
+    def _standard_ccd_gtis(self, f: fits.FitsFile) -> dict[int, GTI]:
+        """Good times of CCDs by the mission's name and two digits, where no header refers to them."""
+        if self.gti_name or self.mission.ccd_times is None or self.subspace:
+            return {}
+        found: dict[int, GTI] = {}
+        for hdu in f.hdus:
+            match = re.fullmatch(re.escape(self.mission.gti_names[0]) + r"(\d\d)", hdu.name.upper())
+            if match:
+                found[int(match[1])] = GTI.read(hdu)
+        return found
+
+    def ccd_deadc(self, ccd: int) -> float | None:
+        """Live fraction of one CCD, from its live time over its good time; None where the header does not say."""
+        if self.mission.ccd_times is None:
+            return None
+        live, on = (_number(self.header.get(k.format(ccd)), np.nan) for k in self.mission.ccd_times)
+        return live / on if live > 0 and on > 0 else None
 
     def _whole_observation(self) -> GTI:
         start, stop = (_number(self.header.get(k), np.nan) for k in ("TSTART", "TSTOP"))

@@ -136,12 +136,17 @@ class EventList:
 
     @property
     def detnam(self) -> str:
-        """DETNAM, or INSTRUME where there is none."""
+        """DETNAM, or INSTRUME where there is none (or "NONE")."""
         for key in ("DETNAM", "INSTRUME"):
             value = str(self.header.get(key, "") or "").strip()
-            if value:
+            if value and value.upper() != "NONE":
                 return value
         return ""
+
+    @property
+    def detector(self) -> str:
+        """Detector by the mission's name for it, else `detnam`."""
+        return self._source.detector or self.detnam
 
     @property
     def energy_column(self) -> str:
@@ -167,13 +172,14 @@ class EventList:
         DataError
             If the mission's description has none.
         """
-        if self.mission.energy is None:
+        scale = self.mission.energy_scale(self._source.detector)
+        if scale is None:
             raise DataError(
                 f"the energies of the channels of {self.mission.title} are not known. {why}".rstrip(". "),
                 file=self.path,
                 cure="Select channels with pi=(first, last), or pass the RMF.",
             )
-        return self.mission.energy
+        return scale
 
     @property
     def xy_columns(self) -> tuple[str, str]:
@@ -214,12 +220,21 @@ class EventList:
     @property
     def ccd_column(self) -> str | None:
         """Column of the CCD number, where CCDs have good times of their own."""
-        return self._source.ccd_references[0] if self._source.ccd_references and self.gti_by_ccd else None
+        if not self.gti_by_ccd:
+            return None
+        named = self._source.ccd_references[0] if self._source.ccd_references else self.mission.columns.ccd
+        return named if named in self.columns else None
 
     @property
     def ccd_gti_names(self) -> dict[int, str]:
         """Name of each CCD's GTI extension; empty where all share one list."""
         return dict(self._source.ccd_references[1]) if self._source.ccd_references else {}
+
+    def ccd_exposure(self, ccd: int) -> float:
+        """Exposure of one CCD, s: its good time in the selection, times its own live fraction (or DEADC)."""
+        live = self._source.ccd_deadc(ccd)
+        good = self.gti_by_ccd.get(ccd)
+        return (self.ontime if good is None else float(good.exposure)) * (self.deadc if live is None else live)
 
     @property
     def data_subspace(self) -> dict[str, str]:
@@ -506,8 +521,9 @@ class EventList:
     def _deferred(self, f: fits.FitsFile, hdu: fits.TableHDU, columns: Sequence[str]) -> Iterator[Part]:
         """Selected rows of a stream: the survivors of all other tests wait until the GTI has come by."""
         needed = [self.time_column]
-        if self._source.ccd_references is not None:
-            needed.append(self._source.ccd_references[0])
+        named = self._source.ccd_references[0] if self._source.ccd_references else self.mission.columns.ccd
+        if named and named in self.columns:
+            needed.append(named)
         wanted = list(dict.fromkeys([*columns, *needed]))
         waiting: list[Part] = []
         size = 0

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from wolter.data.events import EventList
 from wolter.data.spectrum import Spectrum
 from wolter.errors import DataError
-from wolter.makers.headers import add_region_subspace, product_header, product_provenance, selection_history
+from wolter.makers.headers import (
+    add_region_subspace,
+    product_header,
+    product_provenance,
+    selection_history,
+    set_times,
+)
 from wolter.makers.passes import run_pass
 from wolter.makers.sums import channel_index
 
@@ -32,6 +38,9 @@ class SpectrumAccumulator:
     binning : int
         Channels put together: channel c goes to bin ``first // binning + nint((c - first) / binning)``; an incomplete
         last bin is dropped.
+    coarse : tuple of int, optional
+        First and last value and number of values per channel; channel k holds ``first + k width`` and the ``width - 1``
+        values above it. It takes the place of the four arguments before.
     """
 
     def __init__(
@@ -42,8 +51,15 @@ class SpectrumAccumulator:
         first: int | None = None,
         last: int | None = None,
         binning: int = 1,
+        coarse: tuple[int, int, int] | None = None,
     ) -> None:
         self._column = column or events.energy_column
+        self._coarse = coarse
+        if coarse is not None:
+            self._origin, self._binning, self._lo = coarse[0], coarse[2], 0
+            self._size = (coarse[1] - coarse[0] + 1) // coarse[2]
+            self.counts = np.zeros(self._size, dtype=np.int64)
+            return
         lo, hi = events.channels_of(self._column)
         self._origin = lo if first is None else first
         self._binning = binning
@@ -64,7 +80,9 @@ class SpectrumAccumulator:
     def add(self, part: Mapping[str, NDArray[Any]]) -> None:
         """Add the selected events of one chunk."""
         values = part[self._column]
-        if self._binning != 1:
+        if self._coarse is not None:
+            values = (np.asarray(values, dtype=np.int64) - self._origin) // self._binning
+        elif self._binning != 1:
             values = np.floor((values - self._origin) / self._binning + 0.5) + self._lo
         index = channel_index(values, self._lo, self._size)
         self.counts += np.bincount(index[index >= 0], minlength=self._size)
@@ -119,21 +137,53 @@ def no_counts(events: EventList) -> DataError:
     )
 
 
-def extract_spectrum(events: EventList, *, allow_empty: bool = False) -> Spectrum:
+class _CCDCounts:
+    """Selected events per CCD."""
+
+    def __init__(self, column: str) -> None:
+        self._column = column
+        self.counts = np.zeros(256, dtype=np.int64)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self._column,)
+
+    def add(self, part: Mapping[str, NDArray[Any]]) -> None:
+        self.counts += np.bincount(np.asarray(part[self._column], dtype=np.int64), minlength=256)[:256]
+
+
+def _times_of_ccds(frame: dict[str, Any], events: EventList, counts: NDArray[np.int64]) -> None:
+    """Give a spectrum the live time of the CCDs its events are from, weighted by their numbers."""
+    number = {ccd: int(counts[ccd]) for ccd in events.gti_by_ccd if counts[ccd]}
+    if not number:
+        return
+    if len(number) == 1:  # then the good time is that of the CCD, too
+        frame["gti"] = events.gti_by_ccd[next(iter(number))]
+    total = sum(n * events.ccd_exposure(ccd) for ccd, n in number.items())
+    frame["exposure"] = total / sum(number.values())
+    set_times(frame["header"], events, deadc=frame["exposure"] / frame["gti"].exposure, gti=frame["gti"])
+    main = max(number, key=number.__getitem__)
+    frame["header"].set("CCDSRC", main, "CCD with most of the events")
+
+
+def extract_spectrum(events: EventList, *, binning: int | None = None, allow_empty: bool = False) -> Spectrum:
     """Spectrum of counts of the selected events.
 
     Parameters
     ----------
     events : EventList
         Selected events.
+    binning : int, optional
+        Values of the energy column that make one channel; by default as the mission's spectra have it, else one.
     allow_empty : bool
         Whether a spectrum without any count is acceptable.
 
     Returns
     -------
     Spectrum
-        All channels of the detector (zero outside an energy selection); Poisson errors; EXPOSURE = ONTIME·DEADC;
-        BACKSCAL as `backscal` says; good time intervals and region attached.
+        All channels of the detector (zero outside an energy selection); Poisson errors; EXPOSURE = ONTIME·DEADC, where
+        CCDs have times of their own the mean live time of the CCDs weighted by their events; BACKSCAL as `backscal`
+        says; good time intervals and region attached.
 
     Raises
     ------
@@ -145,8 +195,11 @@ def extract_spectrum(events: EventList, *, allow_empty: bool = False) -> Spectru
         If the region covers no pixel.
     """
     frame = spectrum_frame(events, "extract_spectrum")
-    accumulator = SpectrumAccumulator(events)
-    run_pass(events, [accumulator])
+    accumulator = SpectrumAccumulator(events, coarse=_channels(events, binning))
+    by_ccd = None if events.ccd_column is None else _CCDCounts(events.ccd_column)
+    run_pass(events, [accumulator] if by_ccd is None else [accumulator, by_ccd])
+    if by_ccd is not None:
+        _times_of_ccds(frame, events, by_ccd.counts)
     if not allow_empty and not accumulator.counts.any():
         raise no_counts(events)
     header = frame["header"]
@@ -155,3 +208,16 @@ def extract_spectrum(events: EventList, *, allow_empty: bool = False) -> Spectru
     return Spectrum(
         channel=accumulator.channel, values=accumulator.counts.astype(float), is_rate=False, poisson=True, **frame
     )
+
+
+def _channels(events: EventList, binning: int | None) -> tuple[int, int, int] | None:
+    """First and last value and values per channel of a spectrum; None for one channel per value."""
+    usual = events.mission.spectrum_channels.get(events.detector)
+    if usual is None and binning in (None, 1):
+        return None
+    first, last, width = usual or (*events.channel_range, 1)
+    if binning is not None:
+        if binning < 1:
+            raise DataError(f"channels of {binning} values are impossible", cure="Give binning=1 or more.")
+        width = binning
+    return first, last, width

@@ -99,6 +99,7 @@ MISSION = Mission(
     nominal_responses="wolter.missions.xmm_epic.nominal:nominal_responses",
     psf="wolter.missions.xmm_epic.psf:encircled",
     detector_names=MappingProxyType(_CAMERAS),
+    ccd_times=("LIVETI{:02d}", "ONTIME{:02d}"),
     spectrum_channels=MappingProxyType({"PN": (0, 20479, 5), "M1": (0, 11999, 5), "M2": (0, 11999, 5)}),
     archive=ARCHIVE,
     frames=MappingProxyType(
