@@ -125,11 +125,11 @@ class ImageGrid:
             For bare numbers.
         """
         from wolter.sky import TanWCS, parse_position
-        from wolter.units import is_quantity, to_deg
+        from wolter.units import to_deg
 
         ra, dec = parse_position(center)
         scale = to_deg(pixel, "pixel")
-        if is_quantity(size) and np.ndim(getattr(size, "value", size)) == 0:
+        if not isinstance(size, (tuple, list)) and np.ndim(getattr(size, "value", size)) == 0:
             size = (size, size)
         nx, ny = (max(1, math.ceil(to_deg(s, "size") / scale - 1e-9)) for s in size)
         wcs = TanWCS(

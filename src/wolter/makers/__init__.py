@@ -14,14 +14,23 @@ if TYPE_CHECKING:
     from wolter.makers.event_file import extract_events
     from wolter.makers.image import make_image, make_images, sky_image
     from wolter.makers.lightcurve import light_curve
-    from wolter.makers.mosaic import common_grid, mosaic, regrid
+    from wolter.makers.livetime import LiveFraction
+    from wolter.makers.mosaics import common_grid, mosaic, regrid
+    from wolter.makers.pile_up import core_excised, pile_up
     from wolter.makers.polarisation import PolarisationCube, polarisation_cube
     from wolter.makers.profiles import radial_profile
     from wolter.makers.spectrum import extract_spectrum
     from wolter.makers.stokes import StokesSpectra, extract_stokes, stokes_rates
     from wolter.makers.sums import StokesSums, stokes_sums
+    from wolter.makers.timing import epoch_folding, fold, periodogram
 
 _EXPORTS = {
+    "LiveFraction": "livetime",
+    "core_excised": "pile_up",
+    "epoch_folding": "timing",
+    "fold": "timing",
+    "periodogram": "timing",
+    "pile_up": "pile_up",
     "PolarisationCube": "polarisation",
     "StokesSpectra": "stokes",
     "StokesSums": "sums",
@@ -32,11 +41,11 @@ _EXPORTS = {
     "extract_spectrum": "spectrum",
     "extract_stokes": "stokes",
     "light_curve": "lightcurve",
-    "common_grid": "mosaic",
+    "common_grid": "mosaics",
     "make_image": "image",
     "make_images": "image",
-    "mosaic": "mosaic",
-    "regrid": "mosaic",
+    "mosaic": "mosaics",
+    "regrid": "mosaics",
     "polarisation_cube": "polarisation",
     "radial_profile": "profiles",
     "sky_image": "image",
@@ -45,6 +54,12 @@ _EXPORTS = {
 }
 
 __all__ = [
+    "LiveFraction",
+    "core_excised",
+    "epoch_folding",
+    "fold",
+    "periodogram",
+    "pile_up",
     "PolarisationCube",
     "StokesSpectra",
     "StokesSums",

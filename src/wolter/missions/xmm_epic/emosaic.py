@@ -19,7 +19,7 @@ from wolter import fits
 from wolter._version import __version__
 from wolter.data import ExposureMap, Image
 from wolter.errors import ParameterError
-from wolter.makers.mosaic import common_grid, mosaic
+from wolter.makers.mosaics import common_grid, mosaic
 from wolter.tasks.registry import Parameter, Task, TaskResult
 
 __all__ = ["TASK"]

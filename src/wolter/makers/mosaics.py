@@ -28,6 +28,7 @@ __all__ = ["PixelMap", "common_grid", "mosaic", "regrid"]
 
 _METHODS = ("centre", "area", "sample")
 _SPLIT = 4  # an input pixel is split into this many along each axis for method "area"
+_SPARSE = 50  # a mosaic of more than so many times the pixels of its images is a mistake
 _CHECK = 1e-6  # pixels: how well a projective map must reproduce the full transformation
 
 
@@ -136,9 +137,9 @@ def common_grid(grids: Sequence[Any]) -> ImageGrid:
     # A sliver below a hundredth of a pixel is rounding, not sky.
     x0, y0 = (int(np.floor(v + 0.51)) for v in low)
     x1, y1 = (int(np.ceil(v - 0.51)) for v in high)
-    if (x1 - x0 + 1) * (y1 - y0 + 1) > 400_000_000:
+    if (x1 - x0 + 1) * (y1 - y0 + 1) > _SPARSE * sum(g.nx * g.ny for g in every):
         raise DataError(
-            f"the images lie so far apart that {x1 - x0 + 1} x {y1 - y0 + 1} pixels would be needed",
+            f"the images lie so far apart that {x1 - x0 + 1} x {y1 - y0 + 1} mostly empty pixels would be needed",
             cure="Make one mosaic for each field, or give a grid.",
         )
     return first.cutout(x0, y0, x1 - x0 + 1, y1 - y0 + 1)
