@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from wolter.data.arf import ARF
     from wolter.data.checks import check_arf, check_background, check_responses, check_weightings
     from wolter.data.combine import combine_responses, merge_spectra
+    from wolter.data.curves import bayesian_blocks, flare_filter, hardness_ratio, net_light_curve, to_stingray
     from wolter.data.discovery import ResponseFiles, find_responses
     from wolter.data.events import EventList
     from wolter.data.exposure_map import ExposureMap
@@ -58,6 +59,11 @@ _EXPORTS = {
     "bin_range": "grouping",
     "check_arf": "checks",
     "combine_responses": "combine",
+    "bayesian_blocks": "curves",
+    "flare_filter": "curves",
+    "hardness_ratio": "curves",
+    "net_light_curve": "curves",
+    "to_stingray": "curves",
     "check_background": "checks",
     "check_responses": "checks",
     "check_weightings": "checks",
@@ -94,6 +100,11 @@ __all__ = [
     "bin_range",
     "check_arf",
     "combine_responses",
+    "bayesian_blocks",
+    "flare_filter",
+    "hardness_ratio",
+    "net_light_curve",
+    "to_stingray",
     "check_background",
     "check_responses",
     "check_weightings",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,9 @@ from wolter.data.light_curve import LightCurve
 from wolter.errors import DataError
 from wolter.gti import GTI
 from wolter.makers.headers import add_region_subspace, product_header, product_provenance, selection_history
+from wolter.makers.livetime import resolve
 from wolter.makers.passes import run_pass
-from wolter.makers.spectrum import no_counts
+from wolter.makers.spectrum import backscal, no_counts
 from wolter.units import to_seconds
 
 __all__ = ["BinnedTimes", "LightCurveAccumulator", "light_curve"]
@@ -92,6 +93,8 @@ def light_curve(
     *,
     start: Any = None,
     min_fraction: float = 0.0,
+    deadtime: Any = None,
+    errors: Literal["sqrt", "gehrels"] = "sqrt",
     allow_empty: bool = False,
 ) -> LightCurve:
     """Light curve of the selected events.
@@ -105,14 +108,20 @@ def light_curve(
     start : Quantity, optional
         Start of the first bin in mission time; by default the start of the good time.
     min_fraction : float
-        Bins whose fractional exposure is smaller are left out, as are those without exposure.
+        Bins whose fractional exposure is smaller are left out, as are those without exposure (extractor: lcthresh).
+    deadtime : "header", float or LiveFraction, optional
+        Correction for dead time: by DEADC of the header, a fraction, or the mean live fraction of each bin. Bins in
+        which it is not known are left out.
+    errors : {"sqrt", "gehrels"}
+        √counts, or 1 + √(counts + 0.75) (Gehrels 1986, ApJ 303, 336, equation 7), which does not vanish without counts.
     allow_empty : bool
         Whether a light curve without any count is acceptable.
 
     Returns
     -------
     LightCurve
-        RATE = counts / good time in the bin (not corrected for dead time), ERROR = √counts / good time.
+        RATE = counts / good time in the bin (divided by the live fraction, if asked for), ERROR likewise; BACKSCAL in
+        its header is the area of the region, for `wolter.data.net_light_curve`.
 
     Raises
     ------
@@ -130,7 +139,8 @@ def light_curve(
     counts = accumulator.counts
     if not allow_empty and not counts.any():
         raise no_counts(events)
-    keep = (bins.exposure > 0) & (bins.fraction >= min_fraction)
+    live = resolve(deadtime, events.deadc, bins.edges, gti)
+    keep = (bins.exposure > 0) & (bins.fraction >= min_fraction) & (np.asarray(live) > 0)
     if not keep.any():
         raise DataError(
             f"no bin of {width} s has a fractional exposure of {min_fraction} or more",
@@ -146,21 +156,34 @@ def light_curve(
     header.add_history(f"light_curve of {events.path.name}[{events.hdu_name}]")
     for line in selection_history(events):
         header.add_history(f"  {line}")
-    curve = make_light_curve(bins, counts, keep, header, gti)
+    header.set("BACKSCAL", backscal(events), "area of the region")
+    if deadtime is not None:
+        header.set("DEADAPP", True, "rates are corrected for dead time")
+    curve = make_light_curve(bins, counts, keep, header, gti, live=live, errors=errors)
     curve.region = events.regions[0].pixels if len(events.regions) == 1 else None
     curve.provenance = product_provenance(events, "light_curve", binsize=width, min_fraction=min_fraction)
     return curve
 
 
 def make_light_curve(
-    bins: BinnedTimes, counts: NDArray[np.int64], keep: NDArray[np.bool_], header: Any, gti: GTI
+    bins: BinnedTimes,
+    counts: NDArray[np.int64],
+    keep: NDArray[np.bool_],
+    header: Any,
+    gti: GTI,
+    *,
+    live: Any = 1.0,
+    errors: str = "sqrt",
 ) -> LightCurve:
     """Light curve of the bins kept."""
-    exposure = bins.exposure[keep]
+    if errors not in ("sqrt", "gehrels"):
+        raise DataError(f"errors={errors!r} is not known", cure='Use "sqrt" or "gehrels".')
+    exposure = (bins.exposure * live)[keep]
+    spread = np.sqrt(counts[keep]) if errors == "sqrt" else 1.0 + np.sqrt(counts[keep] + 0.75)
     return LightCurve(
         time=bins.width * np.flatnonzero(keep).astype(float),
         rate=counts[keep] / exposure,
-        error=np.sqrt(counts[keep]) / exposure,
+        error=spread / exposure,
         fracexp=bins.fraction[keep],
         timezero=bins.start + bins.width / 2,
         timedel=bins.width,
