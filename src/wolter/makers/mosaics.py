@@ -363,6 +363,7 @@ def _header(images: Sequence[Image], grid: ImageGrid) -> fits.Header:
     for key in ("OBS_ID", "INSTRUME", "DETNAM"):
         if key not in header and any(str(i.header.get(key, "") or "").strip() for i in images):
             header.set(key, "combined")
+    _set_pointing(header, images)
     for key, value in grid.cards().items():
         header.set(key, value)
     header.set("CREATOR", f"wolter {__version__}", "software that made this product")
@@ -370,3 +371,19 @@ def _header(images: Sequence[Image], grid: ImageGrid) -> fits.Header:
     for image in images:
         header.add_history(f"  {image.path.name if image.path else 'in memory'}")
     return header
+
+
+def _set_pointing(header: fits.Header, images: Sequence[Image]) -> None:
+    """RA_PNT and DEC_PNT: the mean, weighted with the exposures, of pointings within a tenth of a degree."""
+    if not all("RA_PNT" in i.header and "DEC_PNT" in i.header for i in images):
+        return
+    ra = np.array([i.header.number("RA_PNT") for i in images])
+    dec = np.array([i.header.number("DEC_PNT") for i in images])
+    weight = np.array([i.exposure or 0.0 for i in images])
+    weight = weight / weight.sum() if weight.sum() > 0 else np.full(len(images), 1 / len(images))
+    along = (ra - ra[0] + 180.0) % 360.0 - 180.0
+    centre = float((along * weight).sum()), float((dec * weight).sum())
+    away = np.hypot((along - centre[0]) * np.cos(np.radians(centre[1])), dec - centre[1])
+    if away.max() < 0.1:
+        header.set("RA_PNT", (ra[0] + centre[0]) % 360.0, "[deg] mean pointing")
+        header.set("DEC_PNT", centre[1], "[deg] mean pointing")
