@@ -251,5 +251,5 @@ def sensitivity(rmf: RMF, arf: ARF | None, variance: ArrayLike) -> Array:
     matrix = rmf.matrix
     rows = np.asarray(matrix.rows() if callable(matrix.rows) else matrix.rows)
     square = matrix.values**2 * weight[matrix.indices()]
-    out = np.bincount(rows, weights=square, minlength=rmf.n_energies)
+    out: Array = np.bincount(rows, weights=square, minlength=rmf.n_energies).astype(np.float64)
     return out if arf is None else out * arf.specresp**2

@@ -14,7 +14,9 @@ from wolter.compat.xspec.fitting import FitManager
 from wolter.compat.xspec.models import Model, ModelManager
 from wolter.compat.xspec.parameters import Component, Parameter
 from wolter.compat.xspec.plotting import PlotManager
-from wolter.compat.xspec.response import Background, Response
+from wolter.compat.xspec.pymod import callModelFunction
+from wolter.compat.xspec.response import Background, Response, RModel
+from wolter.compat.xspec.restrict import seal
 from wolter.compat.xspec.settings import XspecSettings
 
 __all__ = [
@@ -34,11 +36,13 @@ __all__ = [
     "Parameter",
     "Plot",
     "PlotManager",
+    "RModel",
     "Response",
     "Spectrum",
     "XspecError",
     "XspecSettings",
     "Xset",
+    "callModelFunction",
 ]
 
 AllData = DataManager()
@@ -47,3 +51,4 @@ AllChains = ChainManager()
 Fit = FitManager()
 Plot = PlotManager()
 Xset = XspecSettings()
+seal(Fit, Plot, Xset)

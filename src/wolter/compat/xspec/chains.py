@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wolter.compat.xspec.errors import XspecError, missing, translated
+from wolter.compat.xspec.restrict import Restricted
 from wolter.compat.xspec.session import SESSION
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _property(name: str, store: str, doc: str) -> property:
     return property(get, put, doc=doc)
 
 
-class Chain:
+class Chain(Restricted):
     """A chain: it is run, written to its file and loaded into AllChains when it is made.
 
     Parameters
@@ -294,7 +295,7 @@ def interval(data: XspecChain, number: int, delta: float) -> tuple[float, float]
     return data.interval(number, 1.0 - chi2_sf(delta, 1))
 
 
-class ChainManager:
+class ChainManager(Restricted):
     """`AllChains`: settings for new chains, and the chains that are loaded.
 
     Attributes

@@ -23,13 +23,14 @@ from wolter.compat.xspec.response import (
     _scale,
     apply_background,
 )
-from wolter.compat.xspec.session import SESSION
+from wolter.compat.xspec.restrict import Restricted
+from wolter.compat.xspec.session import NUMBER, SESSION
 from wolter.data.grouping import bin_range
 
 __all__ = ["DataManager", "Spectrum"]
 
 
-class Spectrum:
+class Spectrum(Restricted):
     """A loaded spectrum.
 
     Parameters
@@ -39,6 +40,8 @@ class Spectrum:
     respFile, arfFile, backFile, corrFile : str, optional
         Instead of those the header names.
     """
+
+    _fields = frozenset({"engine", "gains"})
 
     def __init__(
         self,
@@ -190,13 +193,20 @@ class Spectrum:
 
     def fitted(self, session: Any) -> Any:
         """The spectrum as the engine fits it: with its response on the energies of the models."""
-        rmf = self.engine.rmf
+        engine, rmf = self.engine, self.engine.rmf
+        if SESSION.numbered:
+            engine = engine.replace(xflt=self.keys())
         if rmf is None:
-            return self.engine
+            return engine
         edges = self.model_edges()
         if edges is rmf.edges or (len(edges) == len(rmf.edges) and (edges == rmf.edges).all()):
-            return self.engine
-        return self.engine.replace(rmf=session.regridded(rmf, self.engine.arf, edges), arf=None)
+            return engine
+        return engine.replace(rmf=session.regridded(rmf, engine.arf, edges), arf=None)
+
+    def keys(self) -> dict[str, float]:
+        """XFLT keys as the models see them."""
+        own = dict(self.engine.xflt)
+        return {**own, NUMBER: float(self.index)} if SESSION.numbered else own
 
     def _set_arf(self, name: str | None) -> None:
         if files.is_none(name):
@@ -437,7 +447,7 @@ class Spectrum:
 _WORD = re.compile(r"(?:(\d+):)?(\d+)\s+|(\d+):\s*")
 
 
-class DataManager:
+class DataManager(Restricted):
     """`AllData`: the container of all spectra."""
 
     def __call__(self, what: int | str) -> Spectrum | None:

@@ -11,6 +11,7 @@ from wolter.compat.xspec import files, show
 from wolter.compat.xspec.errors import XspecError, missing, translated
 from wolter.compat.xspec.session import SESSION
 from wolter.data import Spectrum as EngineSpectrum
+from wolter.data.response_tools import dummy_response
 
 __all__ = ["FakeitSettings", "fakeit"]
 
@@ -47,6 +48,8 @@ def fakeit(number: int, settings: Any, noise: bool, prefix: str, no_write: bool)
     entry = SESSION.entry
     if entry is None:
         raise XspecError("Error: fakeit needs a model")
+    if len(SESSION.active) > 1:
+        raise missing("AllData.fakeit with several sources", "fake the spectra of each model, and add them")
     old = list(SESSION.spectra)
     total = max(int(number), len(old))
     wanted = _settings(settings, total)
@@ -123,9 +126,7 @@ def _seconds(value: Any) -> Any:
 def _template(s: FakeitSettings, old: Any) -> tuple[EngineSpectrum, dict[str, str], tuple[Any, Any]]:
     """The spectrum the fake one resembles, the names of its files, and exposures."""
     if s.correction not in ("", None) and not _is_number(s.correction):
-        raise missing("FakeitSettings.correction", "the engine has no correction files")
-    if old is None and not s.response:
-        raise missing("AllData.fakeit without a response", "the engine has no dummy responses")
+        raise XspecError(f"Error: the correction of a fake spectrum is a norm, not {s.correction!r}")
     names = {"rmf": s.response, "arf": s.arf, "background": s.background}
     if old is None:
         spectrum = _from_nothing(s)
@@ -139,6 +140,8 @@ def _template(s: FakeitSettings, old: Any) -> tuple[EngineSpectrum, dict[str, st
             spectrum = spectrum.replace(background=files.read_spectrum(s.background, "background"))
         for key, value in (("rmf", old._rmf_name), ("arf", old._arf_name), ("background", old._background_name)):
             names[key] = names[key] or value
+    if s.correction not in ("", None):
+        spectrum = spectrum.replace(corrscal=float(str(s.correction)))
     import astropy.units as u
 
     exposure = _seconds(s.exposure)
@@ -160,7 +163,11 @@ def _is_number(value: Any) -> bool:
 def _from_nothing(s: FakeitSettings) -> EngineSpectrum:
     from wolter.simulate.fake import _from_nothing as build
 
-    rmf = files.read_rmf(s.response, SESSION.cache)
+    if s.response:
+        rmf = files.read_rmf(s.response, SESSION.cache)
+    else:  # XSPEC's default dummy response, a channel per energy bin
+        lo, hi, number, spacing = SESSION.dummy
+        rmf = dummy_response(number, lo=lo, hi=hi, number=number, spacing=spacing)
     arf = files.read_arf(s.arf, SESSION.cache) if s.arf else None
     background = files.read_spectrum(s.background, "background") if s.background else None
     with translated("fakeit"):
@@ -168,7 +175,7 @@ def _from_nothing(s: FakeitSettings) -> EngineSpectrum:
 
 
 def _default_name(old: Any, names: dict[str, str]) -> str:
-    base = Path(old.fileName if old is not None else names["rmf"]).name
+    base = Path(old.fileName if old is not None else names["rmf"] or "dummy.rsp").name
     return f"{base.rsplit('.', 1)[0]}.fak"
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from wolter.compat.xspec import show
 from wolter.compat.xspec.commands import ErrorCommand, StepCommand
 from wolter.compat.xspec.errors import XspecError, translated
+from wolter.compat.xspec.restrict import Restricted
 from wolter.compat.xspec.session import SESSION
 from wolter.errors import WolterWarning
 from wolter.fit.teststat import TEST_STATISTICS, evaluate_test
@@ -26,8 +27,10 @@ _RENORM = {
 _ENDLESS = 10_000  # iterations where the query is answered "yes" for ever
 
 
-class FitManager:
+class FitManager(Restricted):
     """`Fit`: everything about fitting."""
+
+    _sealed = False
 
     def __init__(self) -> None:
         self._steps: Any = None

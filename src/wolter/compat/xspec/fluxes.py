@@ -43,7 +43,7 @@ def values_of(entry: ModelEntry, group: int, spectrum: int) -> Any:
     edges = edges_of(spectrum, entry.source)
     context = Context(settings=SESSION.settings)
     if spectrum:
-        context = Context.of_spectrum(SESSION.spectra[spectrum - 1].engine.xflt, SESSION.settings)
+        context = Context.of_spectrum(SESSION.spectra[spectrum - 1].keys(), SESSION.settings)
     row = entry.table.refresh()
     first = (group - 1) * entry.table.width
     with translated("model"):

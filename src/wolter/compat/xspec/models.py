@@ -8,6 +8,7 @@ from typing import Any
 from wolter.compat.xspec import fluxes, show
 from wolter.compat.xspec.errors import XspecError, missing, translated
 from wolter.compat.xspec.parameters import Component, Parameter, _after
+from wolter.compat.xspec.restrict import Restricted
 from wolter.compat.xspec.session import SESSION, ModelEntry
 from wolter.errors import WolterError
 from wolter.fit.sources import SourcesFit
@@ -196,7 +197,7 @@ def _set(model: Model, values: list[Any]) -> None:
             model(number)._assign(value)
 
 
-class ModelManager:
+class ModelManager(Restricted):
     """`AllModels`: the container of all models."""
 
     def __call__(self, groupNum: int, modName: str = "") -> Model:

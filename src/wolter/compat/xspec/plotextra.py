@@ -77,18 +77,19 @@ def _margin(words: list[str], column: str) -> Window:
         result = AllChains._margin
     if result is None:
         raise XspecError("***XSPEC Error: run AllChains.margin before plotting it")
-    values = getattr(result, column)
+    values = np.asarray(getattr(result, column))
     table = SESSION.engine().table
     names = [table.parameters[n - 1].name for n in result.numbers]
     kind = "margin" if column == "probability" else "integprob"
     title = "Marginal probability" if kind == "margin" else "Integrated probability"
-    if len(result.axes) == 1:
+    axes: list[Any] = list(result.axes)
+    if len(axes) == 1:
         half = 0.5 * np.diff(result.edges[0])
-        return _window(kind, (names[0], title, title), [_curve(result.axes[0], values, xerr=half)])
-    if len(result.axes) > 2:
+        return _window(kind, (names[0], title, title), [_curve(axes[0], values, xerr=half)])
+    if len(axes) > 2:
         raise XspecError("***XSPEC Error: only margins of one or two parameters can be plotted")
     levels = _SIGMAS if kind == "integprob" else tuple(float(values.max()) * f for f in (0.1, 0.3, 0.6))
-    curve = _curve(result.axes[0], result.axes[1], z=values.T)
+    curve = _curve(axes[0], axes[1], z=values.T)
     return _window(kind, (names[0], names[1], title), [curve], levels)
 
 

@@ -281,7 +281,7 @@ def _parts(entry: ModelEntry, group: int, edges: Any, spectrum: int) -> list[Any
     values = row[(group - 1) * width : group * width]
     context = Context(settings=SESSION.settings)
     if spectrum:
-        context = Context.of_spectrum(SESSION.spectra[spectrum - 1].engine.xflt, SESSION.settings)
+        context = Context.of_spectrum(SESSION.spectra[spectrum - 1].keys(), SESSION.settings)
     norms = [c.parameters[-1].index - 1 for c in entry.table.models[0].components if c.definition.kind == "add"]
     rows = np.repeat(values[None], len(norms), axis=0)
     for i, mine in enumerate(norms):

@@ -9,6 +9,7 @@ from wolter.compat.xspec.axis import axis_of
 from wolter.compat.xspec.errors import XspecError, missing
 from wolter.compat.xspec.plotkinds import Curve, Window, make_window, split_panes
 from wolter.compat.xspec.ranges import number_ranges
+from wolter.compat.xspec.restrict import Restricted
 from wolter.compat.xspec.session import SESSION
 
 __all__ = ["PlotManager"]
@@ -16,7 +17,7 @@ __all__ = ["PlotManager"]
 _ERRORS = ("quad", "sqrt", "poiss-1", "poiss-2", "poiss-3")
 
 
-class PlotManager:
+class PlotManager(Restricted):
     """`Plot`.
 
     Attributes
@@ -28,6 +29,8 @@ class PlotManager:
     noID : bool
         Accepted.
     """
+
+    _sealed = False
 
     def __init__(self) -> None:
         self.area = self.background = self.add = False
@@ -237,4 +240,4 @@ class PlotManager:
     def __setattr__(self, name: str, value: Any) -> None:
         if name in ("area", "background", "add", "perHz", "xLog", "yLog", "splashPage", "noID"):
             value = bool(value)
-        object.__setattr__(self, name, value)
+        super().__setattr__(name, value)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from wolter.compat.xspec.errors import XspecError, missing
+from wolter.compat.xspec.errors import XspecError
+from wolter.compat.xspec.session import NUMBER, SESSION
 from wolter.models.definitions import ComponentDef, ParameterDef
 from wolter.models.registry import register
 
-__all__ = ["add"]
+__all__ = ["add", "callModelFunction"]
 
 _KINDS = {"add": "add", "mul": "mul", "con": "con"}
 
@@ -22,38 +24,58 @@ def add(function: Callable[..., Any], info: Sequence[str], kind: str, errors: bo
     Parameters
     ----------
     function : callable
-        ``f(engs, params, flux)`` with the n + 1 energy edges, the parameters, and a list that it fills with n values.
+        ``f(engs, params, flux)`` with the n + 1 energy edges, the parameters, and a list that it fills with n values;
+        for a convolution the list holds the spectrum it acts on.
     info : sequence of str
         ``"name unit value hardmin softmin softmax hardmax delta"`` for each parameter but the norm; a negative delta
         freezes it.
     kind : {"add", "mul", "con"}
         Type of the model.
     errors, dependent : bool
-        Whether it computes errors (not used), or depends on the spectrum (not possible).
+        Whether it computes errors (a fourth argument, which is not used), or depends on the spectrum, whose number it
+        then gets as a fifth argument.
     """
     if kind not in _KINDS:
         raise XspecError(f"Error: model type must be add, mul or con, not {kind!r}")
-    if kind == "con":
-        raise missing("AllModels.addPyMod('con')", "convolutions in Python")
-    if dependent:
-        raise missing("AllModels.addPyMod(spectrumDependent=True)", "the engine's components do not know the spectrum")
+    count = _arguments(function)
+    needed = 5 if dependent else 4 if errors else 3
+    if not count >= needed:
+        raise XspecError(f"Error: {function.__name__} must take {needed} arguments, but takes {count}")
+    passed = max(min(count, 5), 3) if count < 100 else needed
 
-    def evaluate(edges: Any, values: Any, context: Any) -> Any:
-        out = np.empty((len(values), len(edges) - 1))
+    def call(edges: Any, parameters: Any, flux: list[float], context: Any) -> list[float]:
+        number = int(context.xflt.get(NUMBER, 1))
+        arguments = [edges, parameters, flux, [0.0] * len(flux), number][:passed]
+        function(*arguments)
+        return flux
+
+    def evaluate(edges: Any, values: Any, context: Any, spectrum: Any = None) -> Any:
+        rows = len(values) if spectrum is None else max(len(values), len(spectrum))
+        out = np.empty((rows, len(edges) - 1))
         energies = tuple(float(e) for e in edges)
-        for row, parameters in zip(out, values, strict=True):
-            flux = [0.0] * len(row)
-            arguments: list[Any] = [energies, tuple(float(p) for p in parameters), flux]
-            if errors:
-                arguments.append([0.0] * len(row))
-            function(*arguments)
-            row[:] = flux
+        for i in range(rows):
+            parameters = tuple(float(p) for p in values[min(i, len(values) - 1)])
+            flux = [0.0] * out.shape[1] if spectrum is None else spectrum[min(i, len(spectrum) - 1)].tolist()
+            out[i] = call(energies, parameters, flux, context)
         return out
 
     parameters = tuple(_parameter(text) for text in info)
     name = function.__name__
-    made = ComponentDef(name, kind, parameters, evaluate, doc=function.__doc__ or name, origin="python")  # type: ignore[arg-type]
+    depends = frozenset({"xflt"}) if dependent else frozenset[str]()
+    doc = (function.__doc__ or name).strip().split("\n")[0]
+    made = ComponentDef(name, kind, parameters, evaluate, depends=depends, doc=doc, origin="python")  # type: ignore[arg-type]
     register(made, replace=True)
+    if dependent:
+        SESSION.numbered = True
+        SESSION.data_changed()
+
+
+def _arguments(function: Callable[..., Any]) -> int:
+    """How many positional arguments a function takes; 100 for any number."""
+    kinds = [p.kind for p in inspect.signature(function).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return 100
+    return sum(k in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for k in kinds)
 
 
 def _parameter(text: str) -> ParameterDef:
@@ -65,3 +87,52 @@ def _parameter(text: str) -> ParameterDef:
     unit = "" if words[1] == "-" else words[1]
     value, lo, bottom, top, hi, delta = map(float, words[2:])
     return ParameterDef(words[0], unit, value, abs(delta) or 0.01, lo, bottom, top, hi, frozen=delta < 0)
+
+
+def callModelFunction(
+    function: str,
+    energies: Sequence[float],
+    parameters: Sequence[float],
+    flux: list[float],
+    fluxErr: list[float] | None = None,
+    spectrumNumber: int = 1,
+    initString: str = "",
+) -> None:
+    """Evaluate one component on its own.
+
+    Parameters
+    ----------
+    function : str
+        Name of the component.
+    energies : sequence of float
+        n + 1 edges, keV.
+    parameters : sequence of float
+        Without the norm of an additive component.
+    flux : list of float
+        Is filled with n values; for a convolution it holds the spectrum that it acts on.
+    fluxErr : list of float, optional
+        Is filled with zeros.
+    spectrumNumber : int
+        Whose filter keys the component sees.
+    initString : str
+        Accepted.
+    """
+    from wolter.compat.xspec.errors import translated
+    from wolter.models.definitions import Context
+    from wolter.models.registry import get_component
+
+    with translated("callModelFunction"):
+        component = get_component(function)
+        values = np.asarray(parameters, dtype=float)[None]
+        if values.shape[1] != len(component.parameters):
+            raise XspecError(f"Error: {component.name} has {len(component.parameters)} parameters")
+        context = Context(settings=SESSION.settings)
+        if 1 <= spectrumNumber <= len(SESSION.spectra):
+            context = Context.of_spectrum(SESSION.spectra[spectrumNumber - 1].keys(), SESSION.settings)
+        arguments: list[Any] = [np.asarray(energies, dtype=float), values, context]
+        if component.kind == "con":
+            arguments.append(np.asarray(flux, dtype=float)[None])
+        out = np.broadcast_to(component.function(*arguments)[0], (len(energies) - 1,))
+    flux[:] = out.tolist()
+    if fluxErr is not None:
+        fluxErr[:] = [0.0] * len(flux)

@@ -10,6 +10,7 @@ import numpy as np
 from wolter.compat.xspec import files
 from wolter.compat.xspec.errors import XspecError, translated
 from wolter.compat.xspec.parameters import Parameter
+from wolter.compat.xspec.restrict import Restricted
 from wolter.compat.xspec.session import SESSION, ModelEntry
 from wolter.data.response_tools import shift_gain
 
@@ -21,7 +22,7 @@ __all__ = ["Background", "Correction", "MultiResponse", "OtherResponse", "RModel
 SMALL = 1.1754943508222875e-38  # what XSPEC puts in place of a channel boundary of zero
 
 
-class Response:
+class Response(Restricted):
     """Detector response of a spectrum for a source.
 
     Attributes
@@ -267,7 +268,7 @@ class MultiResponse:
         return max([*self._spectrum._others, 1 if self._spectrum.has_response else 0], default=0)
 
 
-class Background:
+class Background(Restricted):
     """Background of a spectrum.
 
     Attributes
@@ -326,6 +327,16 @@ class Background:
     @property
     def isPoisson(self) -> bool:
         return bool(self._engine.poisson)
+
+    @property
+    def energies(self) -> list[tuple[float, float]]:
+        """Bounds of the noticed channels, keV."""
+        return self._spectrum.energies
+
+    @property
+    def xflt(self) -> dict[str, float]:
+        """Filter keys."""
+        return dict(self._engine.xflt)
 
     def __bool__(self) -> bool:
         return True

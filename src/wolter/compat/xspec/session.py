@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from wolter.compat.xspec.data import Spectrum
     from wolter.compat.xspec.models import Model
 
-__all__ = ["SESSION", "FitOptions", "ModelEntry", "Session"]
+__all__ = ["SESSION", "FitOptions", "NUMBER", "ModelEntry", "Session"]
 
+NUMBER = "_spectrum_number"  # key under which models that depend on the spectrum find its number
 NO_ERROR = (0.0, 0.0, "FFFFFFFFF")
 
 
@@ -122,6 +123,8 @@ class Session:
         self.cache: dict[Any, Any] = {}
         self.dummy: tuple[float, float, int, str] = (0.1, 50.0, 5000, "log")
         self.dummy_channels: tuple[float, float] = (0.0, 0.0)  # offset and width of the channels of a dummy response
+        self.new_attributes = False  # Xset.allowNewAttributes
+        self.numbered = False  # whether a model wants the numbers of spectra
         self.grid: Any = None  # energies set for all models
         self.extensions: dict[str, tuple[float, int, str]] = {}  # "low", "high": energy, bins, spacing
         self._regridded: dict[Any, Any] = {}

@@ -9,6 +9,7 @@ from typing import Any
 from wolter.compat.xspec import show
 from wolter.compat.xspec.errors import XspecError, missing, translated
 from wolter.compat.xspec.output import XspecLog
+from wolter.compat.xspec.restrict import Restricted
 from wolter.compat.xspec.session import SESSION
 
 __all__ = ["XspecSettings"]
@@ -84,14 +85,24 @@ class _Parallel:
         self.__init__()
 
 
-class XspecSettings:
+class XspecSettings(Restricted):
     """`Xset`."""
+
+    _sealed = False
 
     def __init__(self) -> None:
         self._parallel = _Parallel()
         self._strings = _Strings()
-        self.allowNewAttributes = False
         self.allowPrompting = True
+
+    @property
+    def allowNewAttributes(self) -> bool:
+        """Whether scripts may add attributes to PyXspec's objects."""
+        return SESSION.new_attributes
+
+    @allowNewAttributes.setter
+    def allowNewAttributes(self, value: bool) -> None:
+        SESSION.new_attributes = bool(value)
 
     @property
     def abund(self) -> str:

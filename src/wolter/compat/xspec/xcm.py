@@ -39,6 +39,12 @@ def _data_lines() -> list[str]:
             out.append(f"response  1:{s.index} {s._rmf_name}")
             if s._arf_name:
                 out.append(f"arf 1:{s.index} {s._arf_name}")
+        for source, other in sorted(s._others.items()):
+            out.append(f"response  {source}:{s.index} {other.rmf_name}")
+            if other.arf_name:
+                out.append(f"arf {source}:{s.index} {other.arf_name}")
+        if s._correction_name:
+            out += [f"corfile {s.index} {s._correction_name}", f"cornorm {s.index} {s.cornorm:g}"]
         if s._background_name:
             out.append(f"backgrnd {s.index} {s._background_name}")
     for s in SESSION.spectra:
@@ -116,11 +122,17 @@ def _execute(x: Any, command: str, rest: str, folder: str) -> None:
     if command in simple:
         simple[command]()
     elif command in ("response", "arf"):
-        spectrum = x.AllData(int(words[0].split(":")[-1]))
+        source, _, number = words[0].rpartition(":")
+        target = x.AllData(int(number)).multiresponse
+        place = int(source or 1) - 1
         if command == "response":
-            spectrum.response = words[1]
+            target[place] = words[1]
         else:
-            spectrum.response.arf = words[1]
+            target[place].arf = words[1]
+    elif command == "corfile":
+        x.AllData(int(words[0])).correction = words[1]
+    elif command == "cornorm":
+        x.AllData(int(words[0])).cornorm = float(words[1])
     elif command == "backgrnd":
         x.AllData(int(words[0])).background = words[1]
     elif command == "xset":
