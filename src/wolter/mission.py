@@ -204,7 +204,8 @@ class Mission:
     vignetting : str or None
         ``"module:function"``, ``(off_axis_arcmin[n], energy_kev) -> factor[n]``.
     psf : str or None
-        ``"module:function"``, ``(radius_arcsec[n], energy_kev, off_axis_arcmin) -> encircled fraction[n]``.
+        ``"module:function"``, ``(radius_arcsec[n], energy_kev, off_axis_arcmin, *, detector=None) -> encircled
+        fraction[n]``.
     pile_up : mapping of str to float
         Mode -> counts/s above which the spectrum of a point source is piled up.
     field_radius : float or None

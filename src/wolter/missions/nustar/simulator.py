@@ -6,7 +6,8 @@ opposite to u and DET2Y along v, where v has the position angle `roll`; the cent
 (318, 295) and the optical axis 22.6 sub-pixels from it. PA_PNT of the files is the roll. Other figures, besides those
 of `nominal` and `psf`: 2.5 ms of dead time per event (Harrison et al. 2013, ApJ 770, 103); background of 4e-3
 counts/s/arcmin2 per module in 3-79 keV, flat in energy (of the order of the same reference's); the mast moves by 6
-sub-pixels over an orbit, the pointing wanders by 3 arcsec. Background of the aperture and stray light are left out.
+sub-pixels over an orbit, the pointing wanders by 3 arcsec. The optical axis lies beside a gap: unless a pointing is
+asked for, the target is put an arcminute off. Background of the aperture and stray light are left out.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ MAST, MAST_PERIOD = 6.0, 5800.0  # sub-pixels, s
 SHIFT = (134.0, 110.0)  # DET2 - DET1
 APERTURE = (318.0, 295.0)  # DET2
 AXIS = (340.1, 290.5)  # DET2
+AIM = (14.0, 22.0)  # target less optical axis on DET1, unless a pointing is asked for
 REFERENCE = (350.0, 350.0)  # DET1 pixel that the aspect file follows
 # DET1 = matrix @ (RAWX, RAWY, 1) of the four detectors
 DETECTORS = (
@@ -82,7 +84,8 @@ def simulate(mission: Mission, scene: Scene, output: Path, *, overwrite: bool = 
     start = START if scene.start is None else scene.start
     gti = orbit_gti(start, scene.exposure, period=scene.orbit_period, visible=min(scene.visible_fraction, 0.55))
     jitter = 3.0 if scene.jitter is None else scene.jitter
-    axis = wandering_pointing(gti, *scene.target, scene.roll, streams[0], step=1.0, jitter=jitter, roll_jitter=jitter)
+    where = scene.target if scene.pointing is not None else _beside(scene)
+    axis = wandering_pointing(gti, *where, scene.roll, streams[0], step=1.0, jitter=jitter, roll_jitter=jitter)
     gz = ".gz" if scene.options.get("compress", True) else ""
     folder, stem = output / scene.obsid, f"nu{scene.obsid}"
     clean = folder / "event_cl"
@@ -99,6 +102,14 @@ def simulate(mission: Mission, scene: Scene, output: Path, *, overwrite: bool = 
         }
     write_files(mission, scene, output, files, lambda: truth_of(mission, scene, told), overwrite=overwrite)
     return folder
+
+
+def _beside(scene: Scene) -> tuple[float, float]:
+    """Optical axis of a usual observation: the target lies on detector 0, clear of the gaps, an arcminute away."""
+    u, v = -AIM[0] * PIXEL_ARCSEC / 3600.0, AIM[1] * PIXEL_ARCSEC / 3600.0
+    roll = np.radians(scene.roll)
+    west, north = u * np.cos(roll) - v * np.sin(roll), u * np.sin(roll) + v * np.cos(roll)
+    return scene.ra + float(west / np.cos(np.radians(scene.dec))), scene.dec - float(north)
 
 
 class _Module:

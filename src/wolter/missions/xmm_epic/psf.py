@@ -17,7 +17,7 @@ KING = {"PN": (4.4, 1.5, 300.0), "M1": (2.7, 1.35, 300.0), "M2": (2.7, 1.35, 300
 
 
 def encircled(
-    radius_arcsec: Any, energy_kev: float = 1.5, off_axis_arcmin: float = 0.0, *, detector: str = "PN"
+    radius_arcsec: Any, energy_kev: float = 1.5, off_axis_arcmin: float = 0.0, *, detector: str | None = None
 ) -> np.ndarray:
     """Fraction of a point source's photons inside a radius; see `wolter.mission.Mission.psf`."""
-    return king_fraction(radius_arcsec, *KING[detector])
+    return king_fraction(radius_arcsec, *KING[detector or "PN"])

@@ -14,6 +14,8 @@ __all__ = ["KING", "encircled"]
 KING = (33.0, 1.8, 900.0)  # core radius (arcsec), slope, normalised inside (arcsec)
 
 
-def encircled(radius_arcsec: Any, energy_kev: float = 1.5, off_axis_arcmin: float = 0.0) -> np.ndarray:
+def encircled(
+    radius_arcsec: Any, energy_kev: float = 1.5, off_axis_arcmin: float = 0.0, *, detector: str | None = None
+) -> np.ndarray:
     """Fraction of a point source's photons inside a radius; see `wolter.mission.Mission.psf`."""
     return king_fraction(radius_arcsec, *KING)
