@@ -206,6 +206,8 @@ class Mission:
     psf : str or None
         ``"module:function"``, ``(radius_arcsec[n], energy_kev, off_axis_arcmin, *, detector=None) -> encircled
         fraction[n]``.
+    live_fraction : str or None
+        ``"module:function"``, ``(observation, detector) -> LiveFraction``: live time from housekeeping data.
     pile_up : mapping of str to float
         Mode -> counts/s above which the spectrum of a point source is piled up.
     field_radius : float or None
@@ -257,6 +259,7 @@ class Mission:
     pile_up: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     field_radius: float | None = None
     image_plane: tuple[int, int, int] | None = None
+    live_fraction: str | None = None
     archive: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     detector_names: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     energies: Mapping[str, EnergyScale] = field(default_factory=lambda: MappingProxyType({}))

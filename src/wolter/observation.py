@@ -324,22 +324,43 @@ class Observation:
         self,
         binsize: Any,
         source: RegionSet | None = None,
+        background: RegionSet | None = None,
         *,
         min_fraction: float = 0.1,
+        deadtime: Any = None,
+        errors: Any = "sqrt",
         detectors: Sequence[str] | None = None,
+        executor: Executor | None = None,
         **selection: Any,
     ) -> dict[str, LightCurve]:
         """Light curve of each detector; see `wolter.makers.light_curve`.
 
-        Bins with less than a tenth of good time are left out unless `min_fraction` says otherwise: their rates are
-        all error bar.
+        Parameters
+        ----------
+        binsize : Quantity
+            Length of the bins. Bins with less than a tenth of good time are left out unless `min_fraction` says
+            otherwise: their rates are all error bar.
+        source, background : RegionSet, optional
+            Where the events are taken from; the background is subtracted by area.
+        deadtime : "header", "housekeeping" or LiveFraction, optional
+            Correction for dead time: by DEADC, or bin by bin from the mission's housekeeping.
+        errors : {"sqrt", "gehrels"}
+        detectors : sequence of str, optional
+            Only these.
+        executor : concurrent.futures.Executor, optional
+            Runs the detectors in parallel.
+        **selection
+            As for `EventList.select`.
         """
-        from wolter.makers import light_curve
-
-        return {
-            name: light_curve(events.select(region=source, **selection), binsize, min_fraction=min_fraction)
-            for name, events in self._chosen(detectors).items()
-        }
+        chosen = self._chosen(detectors)
+        jobs = []
+        for name, events in chosen.items():
+            live = deadtime
+            if isinstance(deadtime, str) and deadtime == "housekeeping":
+                live = self.mission.load("live_fraction")(self, name)
+            options = {"min_fraction": min_fraction, "deadtime": live, "errors": errors}
+            jobs.append((events, binsize, source, background, options, selection))
+        return dict(zip(chosen, (executor.map if executor else map)(_make_light_curve, jobs), strict=True))
 
     def polarisation_cube(
         self,
@@ -433,6 +454,19 @@ def _make_images(job: tuple[Any, ...]) -> list[Image]:
 
     events, bands, options = job
     return make_images(events, bands, **options)
+
+
+def _make_light_curve(job: tuple[Any, ...]) -> LightCurve:
+    """Light curve of one detector, net if there is a background region."""
+    from wolter.data import net_light_curve
+    from wolter.makers import light_curve
+
+    events, binsize, source, background, options, selection = job
+    made = light_curve(events.select(region=source, **selection), binsize, **options)
+    if background is None:
+        return made
+    back = light_curve(events.select(region=background, **selection), binsize, allow_empty=True, **options)
+    return net_light_curve(made, back)
 
 
 def _named_from(folder: Path, file: str | os.PathLike[str]) -> str:

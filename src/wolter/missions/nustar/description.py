@@ -102,6 +102,7 @@ MISSION = Mission(
     ),
     modes=("SCIENCE", "SCIENCE_SC", "OCCULTATION", "SLEW", "SAA", "CALIBRATION"),
     selection=MappingProxyType({"": "GRADE>=0 && GRADE<=26 && STATUS==b000000000x0xx000"}),
+    live_fraction="wolter.missions.nustar.livetime:live_fraction",
     field_radius=9.2,  # half the diagonal of 13 x 13 arcmin (Harrison et al. 2013)
     notes=("EXPOSURE is live time; light curves are not corrected for dead time bin by bin unless asked.",),
 )
