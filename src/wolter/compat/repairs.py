@@ -50,6 +50,20 @@ REPAIRS = (
         "the loop unpacks each ObsID, a string of eleven characters, into two names",
     ),
     Repair(
+        "Getting started with Swift-XRT",
+        """    if ax_ind >= num_ims:
+        ax.set_visible(False)
+        continue
+
+    cur_obsid = rel_obsids[ax_ind]""",
+        """    if ax_ind >= num_sps:
+        ax.set_visible(False)
+        continue
+
+    cur_obsid = rel_obsids[ax_ind]""",
+        "empty panes of the figure of spectra are told by the number of images, which is another",
+    ),
+    Repair(
         "Getting started with XRISM-Xtend",
         "    arg_combs = [[oi, os.path.join(OUT_PATH, oi), src_coord] for oi in rel_obsids]\n"
         "    pipe_result = p.starmap(process_xrism_xtend, arg_combs)",

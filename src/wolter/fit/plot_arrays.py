@@ -149,8 +149,9 @@ def bin_arrays(
     with np.errstate(divide="ignore", invalid="ignore"):
         noise = sum(e.binned.background_variance * e.area**2 for e in entries) / len(entries) ** 2
         job = _Job(
-            bins, rates, weight, axis, error, first.statistic, unfolded, contributions, np.asarray(noise, dtype=float)
-        )
+            bins, rates, weight, axis, error, first.statistic, unfolded, contributions,
+            np.asarray(noise, dtype=float), sum(_floor(e) * e.area for e in entries) / len(entries),
+        )  # fmt: skip
         return _KINDS[kind](job)
 
 
@@ -220,6 +221,13 @@ def _join(
     return np.array(starts, dtype=np.intp)
 
 
+def _floor(entry: FitSpectrum) -> Array:
+    """Error of a rate without counts: that of one count, of the source's or of the background's exposure."""
+    with np.errstate(divide="ignore"):
+        own, other = 1.0 / entry.binned.time, 1.0 / entry.binned.background_time
+    return np.minimum(own, other) if entry.binned.has_background else own
+
+
 def _places(entry: FitSpectrum) -> npt.NDArray[np.intp]:
     """Number of each bin in its spectrum, ignored ones counted."""
     return np.asarray(entry.binned.bins.position, dtype=np.intp)
@@ -248,6 +256,7 @@ class _Job:
     unfolded: Array | None
     contributions: Array | None
     background_variance: Array
+    floor: Array
 
     def sum(self, values: Array) -> Array:
         return self.bins.sum(values * self.weight)
@@ -255,7 +264,12 @@ class _Job:
     def sigma(self) -> Array:
         """Error of the summed net rate."""
         if self.error == "quad":
-            return np.sqrt(self.bins.sum(self.rates.variance * self.weight**2))
+            sigma = np.sqrt(self.bins.sum(self.rates.variance * self.weight**2))
+            if self.statistic != "chi":
+                return sigma
+            # empty bins have the error that chi-squared gives them: XSPEC's plots and its statistic agree
+            size = self.bins.sum(np.ones(len(self.weight)))
+            return np.where(sigma > 0, sigma, self.bins.sum(self.floor * self.weight) / size)
         time = self.bins.sum(self.rates.time) / self.bins.sum(np.ones(len(self.weight)))
         source = self.bins.sum(self.rates.total * self.rates.time)
         background = self.bins.sum((self.rates.total - self.rates.net) * self.rates.time)
@@ -306,14 +320,19 @@ def _resid(job: _Job) -> PlotArrays:
     return job.make(job.sum(r.net - r.model) / width, job.sigma() / width, None)
 
 
+def _deviation(job: _Job) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return job.sum(job.rates.net - job.rates.model) / job.sigma()
+
+
 def _delchi(job: _Job) -> PlotArrays:
-    value = job.rates.residual(job.bins.sum, poisson=job.statistic != "chi")
+    value = _deviation(job) if job.statistic == "chi" else job.rates.residual(job.bins.sum, poisson=True)
     return job.make(np.where(np.isfinite(value), value, 0.0), np.ones(len(value)), None)
 
 
 def _chisq(job: _Job) -> PlotArrays:
     if job.statistic == "chi":
-        delchi = job.rates.residual(job.bins.sum, poisson=False)
+        delchi = _deviation(job)
         return job.make(np.where(np.isfinite(delchi), delchi * np.abs(delchi), 0.0), None, None)
     # XSPEC (12.9.1, found from recorded plots): the C statistic of the net counts of a joined bin, with the sign of the
     # residual where there are counts, also where the fit statistic treats the background in another way
