@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wolter.sources.sample import ClusterSample, Failure, Sample
     from wolter.sources.snr import net_counts, signal_to_noise
     from wolter.sources.source import PointSource, Source, SourcePeak
+    from wolter.sources.spectra import annular_spectra, fit_sample, source_region, source_spectra
     from wolter.sources.summary import SourceSummary
 
 _EXPORTS = {
@@ -44,12 +45,14 @@ _EXPORTS = {
     "SourceMatch": "matching",
     "SourcePeak": "source",
     "SourceSummary": "summary",
+    "annular_spectra": "spectra",
     "circular_mask": "masks",
     "column_density": "columns",
     "detected_sources": "matching",
     "edge_pixels": "edges",
     "fetch_map": "columns",
     "fit_profile": "brightness",
+    "fit_sample": "spectra",
     "hierarchical_peak": "peaks",
     "interloper_mask": "masks",
     "match_sources": "matching",
@@ -60,6 +63,8 @@ _EXPORTS = {
     "signal_to_noise": "snr",
     "simple_peak": "peaks",
     "source_and_background": "masks",
+    "source_region": "spectra",
+    "source_spectra": "spectra",
 }
 
 __all__ = [
@@ -81,12 +86,14 @@ __all__ = [
     "SourceMatch",
     "SourcePeak",
     "SourceSummary",
+    "annular_spectra",
     "circular_mask",
     "column_density",
     "detected_sources",
     "edge_pixels",
     "fetch_map",
     "fit_profile",
+    "fit_sample",
     "hierarchical_peak",
     "interloper_mask",
     "match_sources",
@@ -97,6 +104,8 @@ __all__ = [
     "signal_to_noise",
     "simple_peak",
     "source_and_background",
+    "source_region",
+    "source_spectra",
 ]
 
 __getattr__, __dir__ = lazy_exports(__name__, _EXPORTS)

@@ -46,6 +46,28 @@ class DetectedSource:
         """The source as a region."""
         return RegionSet((self.shape,), columns=("X", "Y"), wcs=None if self.shape.celestial else self.wcs)
 
+    @property
+    def sky_region(self) -> RegionSet:
+        """The source as a region on the sky, which any observation can be asked for.
+
+        Raises
+        ------
+        RegionError
+            If it is given in pixels and is neither circle, ellipse nor box.
+        """
+        if self.shape.celestial:
+            return self.region
+        if self.shape.kind not in ("circle", "ellipse", "box"):
+            raise RegionError(
+                f"a {self.shape.kind} in image coordinates cannot be put on the sky",
+                cure="Write the sources as circles, ellipses or boxes, or in sky coordinates.",
+            )
+        scale = self.wcs.pixel_scale_deg
+        sizes = tuple(Length(size.value * scale, "d") for size in self.shape.sizes)
+        angles = tuple(angle - self.wcs.rotation_deg for angle in self.shape.angles)
+        shape = Shape(self.shape.kind, self.wcs.frame, ((self.ra, self.dec),), sizes, angles)
+        return RegionSet((shape,))
+
     def scaled(self, factor: float) -> RegionSet:
         """The region with all its sizes multiplied."""
         sizes = tuple(Length(size.value * factor, size.unit) for size in self.shape.sizes)

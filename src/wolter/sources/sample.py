@@ -16,6 +16,7 @@ from wolter.sources.source import Source
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from wolter.fit import ManyFits
     from wolter.sources.library import Library
 
 __all__ = ["ClusterSample", "Failure", "Sample"]
@@ -184,6 +185,12 @@ class Sample:
     def column_density(self, survey: str = "HI4PI", **options: Any) -> np.ndarray:
         """Galactic hydrogen column (cm⁻²) of every source."""
         return _numbers(self.run("column_density", survey, **options))
+
+    def fit(self, outer: Any, model: Any = "tbabs*apec", **options: Any) -> tuple[ManyFits, list[Failure]]:
+        """Fit one model to the spectra of every source in batched calls; see `wolter.sources.fit_sample`."""
+        from wolter.sources.spectra import fit_sample
+
+        return fit_sample(self, outer, model, **options)
 
     def info(self) -> str:
         """What is known of every source."""

@@ -30,7 +30,7 @@ from wolter.sources.snr import net_counts, signal_to_noise
 from wolter.units import to_range_kev
 
 if TYPE_CHECKING:
-    from wolter.data import RadialProfile
+    from wolter.data import RadialProfile, SpectrumSet
     from wolter.sources.brightness import ProfileFit
     from wolter.sources.library import Library
     from wolter.sources.summary import SourceSummary
@@ -497,6 +497,18 @@ class Source:
             if spread is None:
                 raise DataError(f"the point-spread function at {self.name} is not known", cure="Fit with psf=False.")
         return fit_profile(self.profile(outer, **options), model, psf=spread, **mine)
+
+    def spectra(self, outer: Any, **options: Any) -> SpectrumSet:
+        """Spectra from all observations, interlopers taken out; see `wolter.sources.source_spectra`."""
+        from wolter.sources.spectra import source_spectra
+
+        return source_spectra(self, outer, **options)
+
+    def annular_spectra(self, radii: Any, **options: Any) -> list[SpectrumSet]:
+        """Spectra in rings; see `wolter.sources.annular_spectra`."""
+        from wolter.sources.spectra import annular_spectra
+
+        return annular_spectra(self, radii, **options)
 
     def column_density(self, survey: str = "HI4PI", **options: Any) -> float:
         """Galactic hydrogen column (cm⁻²) in its direction; see `wolter.sources.column_density`."""
