@@ -1,13 +1,13 @@
 """Simulated NuSTAR observations: screened science events of both modules, with aspect, livetime and attitude files.
 
 Geometry, read off archived events, pixel maps and aspect files: four detectors of 32 x 32 pixels, each pixel 5 x 5
-sub-pixels of DET1; DET2 is DET1 shifted by about (134, 110) sub-pixels and moved by the mast; on the sky, DET2X grows
-opposite to u and DET2Y along v, where v has the position angle `roll`; the centre of the aperture stop lies at DET2
-(318, 295) and the optical axis 22.6 sub-pixels from it. PA_PNT of the files is the roll. Other figures, besides those
-of `nominal` and `psf`: 2.5 ms of dead time per event (Harrison et al. 2013, ApJ 770, 103); background of 4e-3
-counts/s/arcmin2 per module in 3-79 keV, flat in energy (of the order of the same reference's); the mast moves by 6
-sub-pixels over an orbit, the pointing wanders by 3 arcsec. The optical axis lies beside a gap: unless a pointing is
-asked for, the target is put an arcminute off. Background of the aperture and stray light are left out.
+sub-pixels of DET1; DET2 is DET1 shifted by about (134, 110) sub-pixels and moved by the mast; on the sky, DET2X
+grows opposite to u and DET2Y along v, where v has the position angle `roll`; the centre of the aperture stop lies at
+DET2 (318, 295). PA_PNT of the files is the roll. Other figures, besides those of `nominal`, `psf` and `geometry`:
+2.5 ms of dead time per event (Harrison et al. 2013, ApJ 770, 103); background of 4e-3 counts/s/arcmin2 per module in
+3-79 keV, flat in energy (of the order of the same reference's); the mast moves by 6 sub-pixels over an orbit, the
+pointing wanders by 3 arcsec. The optical axis lies beside a gap: unless a pointing is asked for, the target is put
+an arcminute off. Background of the aperture and stray light are left out.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from wolter import fits
 from wolter.gti import GTI
 from wolter.mission import Mission
 from wolter.missions.nustar.description import PIXEL_ARCSEC
+from wolter.missions.nustar.geometry import DETECTORS, OPTICAL_AXIS, REFERENCE, SHIFT
 from wolter.missions.nustar.psf import KING
 from wolter.simulate.camera import Camera, Chip, Detected, Pointing, detect, quaternions, wandering_pointing
 from wolter.simulate.layout import (
@@ -46,18 +47,8 @@ SKY_CENTRE, SKY_SIZE, SKY_DEG = 500.5, 1000, PIXEL_ARCSEC / 3600.0
 DEAD_TIME, LIVE = 2.5e-3, 0.995
 BACKGROUND = 4e-3
 MAST, MAST_PERIOD = 6.0, 5800.0  # sub-pixels, s
-SHIFT = (134.0, 110.0)  # DET2 - DET1
 APERTURE = (318.0, 295.0)  # DET2
-AXIS = (340.1, 290.5)  # DET2
 AIM = (14.0, 22.0)  # target less optical axis on DET1, unless a pointing is asked for
-REFERENCE = (350.0, 350.0)  # DET1 pixel that the aspect file follows
-# DET1 = matrix @ (RAWX, RAWY, 1) of the four detectors
-DETECTORS = (
-    np.array([[0.0, 5.02, 186.1], [5.02, 0.0, 185.6]]),
-    np.array([[-5.02, 0.0, 177.4], [0.0, 5.03, 187.05]]),
-    np.array([[0.0, -5.03, 177.7], [-5.025, 0.0, 178.0]]),
-    np.array([[5.017, 0.0, 186.3], [0.0, -5.03, 177.3]]),
-)
 
 
 def simulate(mission: Mission, scene: Scene, output: Path, *, overwrite: bool = False) -> Path:
@@ -127,8 +118,9 @@ class _Module:
     ) -> None:
         self.mission, self.scene, self.module, self.gti, self.axis = mission, scene, module, gti, axis
         self.rng, self.told = rng, told
+        self.optical = OPTICAL_AXIS[module]
         self.phase = rng.random()
-        self.bad = [self._bad_pixels() for _ in DETECTORS]
+        self.bad = [self._bad_pixels() for _ in DETECTORS[module]]
         self.times = np.empty(0)
 
     def _bad_pixels(self) -> np.ndarray:
@@ -144,9 +136,9 @@ class _Module:
         # Angles from DET1 as it lies without mast motion: u = -(DET2X - axis) p, v = (DET2Y - axis) p.
         flip = PIXEL_ARCSEC * np.array([[-1.0, 0.0], [0.0, 1.0]])
         chips = []
-        for number, matrix in enumerate(DETECTORS):
+        for number, matrix in enumerate(DETECTORS[self.module]):
             det2 = matrix.copy()
-            det2[:, 2] += np.array(SHIFT) - np.array(AXIS)
+            det2[:, 2] += np.array(SHIFT) - np.array(self.optical)
             chips.append(Chip(number, (0, 0), (31, 31), flip @ det2, self.bad[number]))
         scene = self.scene
         vignetting = self.mission.load("vignetting") if self.mission.vignetting else None
@@ -206,7 +198,7 @@ class _Module:
 
     def _event_table(self, events: Detected, header: fits.Header) -> fits.TableHDU:
         x, y = sky_pixels(events.ra, events.dec, self.scene.target, SKY_CENTRE, SKY_DEG)
-        det2 = np.array([-events.u, events.v]) / PIXEL_ARCSEC + np.array(AXIS)[:, None]
+        det2 = np.array([-events.u, events.v]) / PIXEL_ARCSEC + np.array(self.optical)[:, None]
         det1 = det2 - np.array(SHIFT)[:, None]
         det2 = det2 + np.array(self.mast(events.time))
         small = {"TCUNI": "mm", "TCDLT": 0.12096}
@@ -272,8 +264,8 @@ class _Module:
         """Sky pixels of a position on DET2 that may move, at the times of the attitude."""
         from wolter.simulate.camera import sky_of_angles
 
-        u = -(np.asarray(det2[0]) - AXIS[0]) * PIXEL_ARCSEC * np.ones(len(self.axis.time))
-        v = (np.asarray(det2[1]) - AXIS[1]) * PIXEL_ARCSEC * np.ones(len(self.axis.time))
+        u = -(np.asarray(det2[0]) - self.optical[0]) * PIXEL_ARCSEC * np.ones(len(self.axis.time))
+        v = (np.asarray(det2[1]) - self.optical[1]) * PIXEL_ARCSEC * np.ones(len(self.axis.time))
         return sky_pixels(*sky_of_angles(self.axis.at(self.axis.time), u, v), self.scene.target, SKY_CENTRE, SKY_DEG)
 
     def aspect_file(self) -> Sequence[fits.HDU]:
@@ -285,7 +277,7 @@ class _Module:
     def axis_file(self) -> Sequence[fits.HDU]:
         """Sky position of the optical axis and of the aperture stop in time."""
         number = len(self.axis.time)
-        x, y = self._sky_of((np.array(AXIS[0]), np.array(AXIS[1])))
+        x, y = self._sky_of((np.array(self.optical[0]), np.array(self.optical[1])))
         ax, ay = self._sky_of((np.array(APERTURE[0]), np.array(APERTURE[1])))
         columns = {"X_OA": x, "Y_OA": y, "DET2X_APSTOP": np.full(number, APERTURE[0])}
         return self._aspect(
