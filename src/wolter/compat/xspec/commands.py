@@ -35,7 +35,7 @@ class ErrorCommand:
             raise XspecError("Error executing command: error") from None
 
     @classmethod
-    def read(cls, text: str, entry: ModelEntry) -> ErrorCommand:
+    def read(cls, text: str, entry: ModelEntry, kind: str = "") -> ErrorCommand:
         """Parse; without parameters all free ones are meant."""
         options = SESSION.options  # delta and maximum stay for later commands, as in XSPEC
         out = cls([], options.error_delta, options.error_maximum)
@@ -54,7 +54,7 @@ class ErrorCommand:
                 prefix, _, body = word.rpartition(":")
                 first, dash, last = body.partition("-")
                 both = [first, last] if dash else [first]
-                ends = [cls.parameter(f"{prefix}:{w}" if prefix else w, entry) for w in both]
+                ends = [cls.parameter(f"{prefix}:{w}" if prefix else f"{kind}{w}", entry) for w in both]
                 out.parameters += range(ends[0], ends[-1] + 1)
         if not out.parameters:
             out.parameters = [p + 1 for p in SESSION.engine().table.free.positions.tolist()]
@@ -63,7 +63,9 @@ class ErrorCommand:
 
 def _stop(words: list[str]) -> tuple[int, float]:
     try:
-        return int(words.pop(0)), float(words.pop(0))
+        trials = int(words.pop(0))
+        # the tolerance may be skipped by a second comma, which has become nothing: a real is one
+        return trials, float(words.pop(0)) if words and "." in words[0] else 0.01
     except (IndexError, ValueError):
         raise XspecError("Error executing command: error: 'stopat' needs a number of trials and a tolerance") from None
 

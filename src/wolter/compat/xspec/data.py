@@ -30,6 +30,9 @@ from wolter.data.grouping import bin_range
 __all__ = ["DataManager", "Spectrum"]
 
 
+USE_DEFAULT = "USE_DEFAULT"
+
+
 class Spectrum(Restricted):
     """A loaded spectrum.
 
@@ -37,8 +40,8 @@ class Spectrum(Restricted):
     ----------
     dataFile : str
         Name of the file, with ``{row}`` for type II.
-    respFile, arfFile, backFile, corrFile : str, optional
-        Instead of those the header names.
+    backFile, respFile, arfFile, corrFile : str, optional
+        Instead of those the header names; None or an empty string: none of the kind.
     """
 
     _fields = frozenset({"engine", "gains"})
@@ -46,10 +49,10 @@ class Spectrum(Restricted):
     def __init__(
         self,
         dataFile: str,
-        respFile: str | None = None,
-        arfFile: str | None = None,
-        backFile: str | None = None,
-        corrFile: str | None = None,
+        backFile: str | None = USE_DEFAULT,
+        respFile: str | None = USE_DEFAULT,
+        arfFile: str | None = USE_DEFAULT,
+        corrFile: str | None = USE_DEFAULT,
     ) -> None:
         try:
             self._load(dataFile)
@@ -61,9 +64,9 @@ class Spectrum(Restricted):
         self._group = 1
         SESSION.spectra.append(self)
         for attribute, value in (("response", respFile), ("background", backFile), ("correction", corrFile)):
-            if value is not None:
+            if value != USE_DEFAULT:
                 setattr(self, attribute, value)
-        if arfFile is not None:
+        if arfFile != USE_DEFAULT and (self.has_response or not files.is_none(arfFile)):
             self._set_arf(arfFile)
         SESSION.data_changed()
         show.loaded([self])
@@ -415,6 +418,25 @@ class Spectrum(Restricted):
     def isPoisson(self) -> bool:
         """POISSERR."""
         return bool(self.engine.poisson)
+
+    def fileinfo(self, keyword: str) -> Any:
+        """Value of a keyword in the header of the file."""
+        if keyword not in self.engine.header:
+            raise XspecError(f"Error: the header of {self._name} has no keyword {keyword}")
+        value = self.engine.header[keyword]
+        return value.strip() if isinstance(value, str) else value
+
+    @property
+    def responsesUsed(self) -> tuple[int, ...]:
+        """Sources that the spectrum has a response for."""
+        return tuple(sorted({*self._others, *([1] if self.has_response else [])}))
+
+    @property
+    def statistic(self) -> float:
+        """What the spectrum contributes to the fit statistic."""
+        if not SESSION.ready() or not self.n_noticed:
+            return 0.0
+        return float(SESSION.engine().contributions[SESSION.numbers.index(self.index)])
 
     @property
     def xflt(self) -> dict[str, float]:

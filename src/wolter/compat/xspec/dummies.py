@@ -127,7 +127,17 @@ def _spacing(word: str) -> str:
 
 
 def _ranges(text: str) -> Any:
+    """Edges; fields of the first range that commas skip (",,500") are those of the last call."""
+    fields = [f.strip() for f in text.split(",")]
+    if any(not f for f in fields[:3]):
+        old = list(SESSION.energy_fields)
+        for place, field in enumerate(fields[:4]):
+            if field:
+                old[place] = field
+        text = " ".join(old)
     words = text.replace(",", " ").split()
+    if len(words) >= 3:
+        SESSION.energy_fields = (*words[:3], words[3] if len(words) > 3 and words[3].isalpha() else "lin")
     edges: Any = None
     try:
         while words:

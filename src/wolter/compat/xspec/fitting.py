@@ -36,6 +36,8 @@ class FitManager(Restricted):
         self._steps: Any = None
         self._step_names: list[int] = []
         self._goodness: list[float] = []
+        self._percent = 0.0
+        self._chain_rule = True
         self._renormed: Any = None  # fit and parameters at which the last renorm left it
 
     # -- settings -------------------------------------------------------------------------------------------------
@@ -258,13 +260,35 @@ class FitManager(Restricted):
             owner, local = SESSION.locate(position)
             owner.sigma[local] = value
 
-    def error(self, argString: str = "") -> None:
-        """Confidence intervals: ``"[stopat n tol] [maximum redchi] [nonew] [delta] parameters"``."""
+    @property
+    def useChainRule(self) -> bool:
+        """Accepted; the engine differentiates in its own way."""
+        return self._chain_rule
+
+    @useChainRule.setter
+    def useChainRule(self, value: bool) -> None:
+        self._chain_rule = bool(value)
+
+    @property
+    def previousGoodness(self) -> float:
+        """Percentage of the last `goodness`."""
+        return self._percent
+
+    @property
+    def previousGoodnessSims(self) -> tuple[float, ...]:
+        """Statistics of the simulations of the last `goodness`."""
+        return tuple(self._goodness)
+
+    def error(self, argString: str = "", respPar: bool = False) -> None:
+        """Confidence intervals: ``"[stopat n tol] [maximum redchi] [nonew] [delta] parameters"``.
+
+        With `respPar` the numbers are those of parameters of gains.
+        """
         from wolter.compat.xspec import fitlog
 
         engine, entry = SESSION.engine(), SESSION.entry
         assert entry is not None
-        command = ErrorCommand.read(argString, entry)
+        command = ErrorCommand.read(argString, entry, "r" if respPar else "")
         if self._chain_errors(engine, entry, command):
             return
         if not engine.fitted:
@@ -376,6 +400,7 @@ class FitManager(Restricted):
             warnings.simplefilter("ignore", WolterWarning)
             result = goodness(engine, int(nRealizations), test=SESSION.options.test, seed=SESSION.seed, vary=bool(sim))
         self._goodness = result.simulated.tolist()
+        self._percent = result.percent_below
         SESSION.out(f"{result.percent_below:.2f}% of realizations are < best fit statistic {self.testStatistic:.2f}")
         return result.percent_below
 

@@ -299,6 +299,36 @@ class ModelManager(Restricted):
         SESSION.model_changed()
         SESSION.out(f" Model systematic error set to {SESSION.options.systematic:g}")
 
+    def setActive(self, modName: str = "") -> None:
+        """Use a model; another one of its source is switched off."""
+        self._switch(modName, True)
+
+    def setInactive(self, modName: str = "") -> None:
+        """Keep a model, but do not use it."""
+        self._switch(modName, False)
+
+    @staticmethod
+    def _switch(name: str, active: bool) -> None:
+        entry = SESSION.models.get("" if name in ("", "unnamed") else name)
+        if entry is None:
+            raise XspecError(f"Error: there is no model {name or 'without name'}")
+        for other in SESSION.models.values():
+            if active and other.source == entry.source:
+                other.active = False
+        entry.active = active
+        SESSION.model_changed()
+        show.fit_lines()
+
+    def systematicSingleModel(self, modName: str = "") -> float:
+        """Systematic error of one model: that of all."""
+        return SESSION.options.systematic
+
+    def setSystematicSingleModel(self, *args: Any, **kwargs: Any) -> None:
+        """Systematic error of one of several models."""
+        raise missing(
+            "AllModels.setSystematicSingleModel", "the systematic error is one for all models: AllModels.systematic"
+        )
+
     def addPyMod(
         self, func: Any, parInfo: Any, modelType: str, calcsErrors: bool = False, spectrumDependent: bool = False
     ) -> None:

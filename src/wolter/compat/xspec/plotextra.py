@@ -51,8 +51,12 @@ def _chain(words: list[str]) -> Window:
     from wolter.compat.xspec.chains import joined
 
     data, thin = joined(), 1
-    if words[:1] == ["thin"]:
-        thin, words = max(int(words[1]), 1), words[2:]
+    while words and not words[0].split(":")[-1].lstrip("r").isdigit():
+        option = words.pop(0)
+        if option == "thin":
+            thin = max(int(words.pop(0)), 1)
+        elif option == "auto":
+            words.pop(0)
     numbers = [_chain_number(w) for w in words] or [0]
     names = ["Statistic" if n == 0 else dict(zip(data.numbers, data.names, strict=True)).get(n, "?") for n in numbers]
     columns = [data.column(n)[::thin] for n in numbers[:2]]

@@ -90,29 +90,29 @@ def _parameter(text: str) -> ParameterDef:
 
 
 def callModelFunction(
-    function: str,
+    modelName: str,
     energies: Sequence[float],
-    parameters: Sequence[float],
+    params: Sequence[float],
     flux: list[float],
-    fluxErr: list[float] | None = None,
-    spectrumNumber: int = 1,
-    initString: str = "",
+    fluxError: list[float] | None = None,
+    spectrumNum: int | None = None,
+    initString: str | None = None,
 ) -> None:
     """Evaluate one component on its own.
 
     Parameters
     ----------
-    function : str
+    modelName : str
         Name of the component.
     energies : sequence of float
         n + 1 edges, keV.
-    parameters : sequence of float
+    params : sequence of float
         Without the norm of an additive component.
     flux : list of float
         Is filled with n values; for a convolution it holds the spectrum that it acts on.
-    fluxErr : list of float, optional
+    fluxError : list of float, optional
         Is filled with zeros.
-    spectrumNumber : int
+    spectrumNum : int, optional
         Whose filter keys the component sees.
     initString : str
         Accepted.
@@ -122,17 +122,17 @@ def callModelFunction(
     from wolter.models.registry import get_component
 
     with translated("callModelFunction"):
-        component = get_component(function)
-        values = np.asarray(parameters, dtype=float)[None]
+        component = get_component(modelName)
+        values = np.asarray(params, dtype=float)[None]
         if values.shape[1] != len(component.parameters):
             raise XspecError(f"Error: {component.name} has {len(component.parameters)} parameters")
         context = Context(settings=SESSION.settings)
-        if 1 <= spectrumNumber <= len(SESSION.spectra):
-            context = Context.of_spectrum(SESSION.spectra[spectrumNumber - 1].keys(), SESSION.settings)
+        if spectrumNum is not None and 1 <= spectrumNum <= len(SESSION.spectra):
+            context = Context.of_spectrum(SESSION.spectra[spectrumNum - 1].keys(), SESSION.settings)
         arguments: list[Any] = [np.asarray(energies, dtype=float), values, context]
         if component.kind == "con":
             arguments.append(np.asarray(flux, dtype=float)[None])
         out = np.broadcast_to(component.function(*arguments)[0], (len(energies) - 1,))
     flux[:] = out.tolist()
-    if fluxErr is not None:
-        fluxErr[:] = [0.0] * len(flux)
+    if fluxError is not None:
+        fluxError[:] = [0.0] * len(flux)

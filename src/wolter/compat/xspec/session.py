@@ -126,6 +126,7 @@ class Session:
         self.new_attributes = False  # Xset.allowNewAttributes
         self.numbered = False  # whether a model wants the numbers of spectra
         self.grid: Any = None  # energies set for all models
+        self.energy_fields: tuple[str, ...] = ("0.1", "50.", "1000", "lin")  # of the last setEnergies
         self.extensions: dict[str, tuple[float, int, str]] = {}  # "low", "high": energy, bins, spacing
         self._regridded: dict[Any, Any] = {}
         self._engine: EngineFit | None = None
