@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
-__all__ = ["track"]
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+__all__ = ["each", "track"]
 
 T = TypeVar("T")
+J = TypeVar("J")
 _PATIENCE = 1.0  # seconds of silence before a bar appears: short work should not flicker
 
 
@@ -58,3 +62,22 @@ def track(
     finally:
         if bar is not None:
             bar.stop()
+
+
+def each(
+    function: Callable[[J], T], jobs: Sequence[J], description: str, *, executor: Executor | None = None
+) -> list[T]:
+    """Results of a function of one argument for each job, with progress; in parallel where an executor is given.
+
+    Parameters
+    ----------
+    function : callable
+        For a process or distributed executor it must be importable.
+    jobs : sequence
+        Arguments.
+    description : str
+        What is being done, in the present participle.
+    executor : concurrent.futures.Executor, optional
+        Runs the jobs; without one they run here, one after the other.
+    """
+    return list(track((executor.map if executor else map)(function, jobs), description, total=len(jobs)))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wolter import fits
+from wolter._progress import each
 from wolter.data.event_files import chosen_event_files, latest_event_files
 from wolter.errors import FitsError, MissionError, ResponseError, suggest
 from wolter.mission import FileRole, Mission, mission_of
@@ -251,7 +252,7 @@ class Observation:
         chosen = self._chosen(detectors)
         folder = None if output is None else Path(output)
         jobs = [(events, source, background, stokes, selection) for events in chosen.values()]
-        made = list((executor.map if executor else map)(_make_spectra, jobs))
+        made = each(_make_spectra, jobs, "extracting spectra", executor=executor)
         spectra: list[Spectrum] = []
         groups: list[int] = []
         cache: dict[Any, Any] = {}  # responses read once for all spectra that use them
@@ -304,7 +305,7 @@ class Observation:
         """
         chosen = self._chosen(detectors)
         bands = [options.pop("energy", None)]
-        made = (executor.map if executor else map)(_make_images, [(e, bands, options) for e in chosen.values()])
+        made = each(_make_images, [(e, bands, options) for e in chosen.values()], "making images", executor=executor)
         return {name: images[0] for name, images in zip(chosen, made, strict=True)}
 
     def images(
@@ -318,7 +319,7 @@ class Observation:
         """Images of each detector in several energy bands, from one pass over its events; options as for `image`."""
         chosen = self._chosen(detectors)
         jobs = [(events, list(bands), options) for events in chosen.values()]
-        return dict(zip(chosen, (executor.map if executor else map)(_make_images, jobs), strict=True))
+        return dict(zip(chosen, each(_make_images, jobs, "making images", executor=executor), strict=True))
 
     def light_curve(
         self,
@@ -360,7 +361,7 @@ class Observation:
                 live = self.mission.load("live_fraction")(self, name)
             options = {"min_fraction": min_fraction, "deadtime": live, "errors": errors}
             jobs.append((events, binsize, source, background, options, selection))
-        return dict(zip(chosen, (executor.map if executor else map)(_make_light_curve, jobs), strict=True))
+        return dict(zip(chosen, each(_make_light_curve, jobs, "making light curves", executor=executor), strict=True))
 
     def polarisation_cube(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wolter import fits
-from wolter.errors import DataError, FitsError, GTIError, MissionError
+from wolter.errors import DataError, FitsError, GTIError, MissionError, WolterWarning
 from wolter.gti import GTI
 from wolter.mission import Mission, mission_of
 from wolter.sky import TanWCS
@@ -155,6 +156,11 @@ class EventSource:
     def bounds(self, xcol: str, ycol: str) -> tuple[int, int, int, int] | None:
         """(xmin, xmax, ymin, ymax) of a coordinate plane in whole pixels."""
         x, y = self.limits(xcol), self.limits(ycol)
+        if x is None or y is None:  # some files leave them out; then the mission's planes, where it is one of them
+            for frame in self.mission.frames.values():
+                named = (frame.x.upper(), frame.y.upper()) == (xcol.upper(), ycol.upper())
+                if named and frame.first is not None and frame.last is not None:
+                    x, y = x or (frame.first[0], frame.last[0]), y or (frame.first[1], frame.last[1])
         if x is None or y is None:
             return None
         return int(round(x[0])), int(round(x[1])), int(round(y[0])), int(round(y[1]))
@@ -280,6 +286,11 @@ class EventSource:
                 hdu=self.name,
                 cure="Give the intervals with select(gti=...).",
             )
+        warnings.warn(
+            f"{self.path.name} has no good time intervals: all time from TSTART to TSTOP ({stop - start:.1f} s) counts",
+            WolterWarning,
+            stacklevel=2,
+        )
         return GTI.single(start, stop)
 
     @cached_property

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wolter import fits
+from wolter.data._event_cuts import grade_list, whole_pixels
 from wolter.data._event_filter import row_test
 from wolter.data._event_scan import ROW, ColumnRanges, Part, RegionCut, Selection, TimeTest, grouped_ranges, scan
 from wolter.data._event_source import EventSource, TimeReference
@@ -351,7 +352,7 @@ class EventList:
         for lo, hi in filter(None, (pi, self._energy_channels(energy, response))):
             chosen = replace(chosen, ranges=(*chosen.ranges, self._channel_cut(lo, hi)))
         if grade is not None:
-            chosen = replace(chosen, lists=(*chosen.lists, (self._grade_column(), _grades(grade))))
+            chosen = replace(chosen, lists=(*chosen.lists, (self._grade_column(), grade_list(grade))))
         if expression is not None:
             chosen = replace(
                 chosen, expressions=(*chosen.expressions, row_test(self, self._source, expression, dialect))
@@ -361,6 +362,27 @@ class EventList:
         if gti is not None:
             chosen = chosen.with_gti(gti if isinstance(gti, GTI) else GTI.read(gti))
         return self._with(chosen)
+
+    def screened(self) -> EventList:
+        """Events that pass the mission's default screening of grades or patterns and flags (`Mission.selection`).
+
+        The expression is that of the data mode (DATAMODE), else of the detector, else the one for all.
+
+        Raises
+        ------
+        DataError
+            If the mission has none.
+        """
+        given = self.mission.selection
+        mode = str(self.header.get("DATAMODE", "") or "").strip().upper()
+        text = next((given[key] for key in (mode, self.detector, "") if key in given), None)
+        if text is None:
+            raise DataError(
+                f"{self.mission.title} has no default screening for {self.detector or 'this detector'}",
+                file=self.path,
+                cure="Select with expression= or grade=.",
+            )
+        return self.select(expression=text, dialect="sas" if self.mission.dialect == "sas" else "cfitsio")
 
     def select_ranges(self, column: str, ranges: Iterable[tuple[float, float]]) -> EventList:
         """Events with a column in one of some closed ranges; infinite limits are open."""
@@ -411,7 +433,7 @@ class EventList:
         if not self.regions:
             return None
         if self._area is None:
-            self._area = _area(self.regions, self.bounds_of(self.regions[0].x, self.regions[0].y))
+            self._area = whole_pixels(self.regions, self.bounds_of(self.regions[0].x, self.regions[0].y))
             if self._area == 0:
                 raise RegionError(
                     "the regions selected have no pixel of the field in common",
@@ -565,44 +587,7 @@ class EventList:
         return sum(len(part[ROW]) for part in self.chunks([ROW]))
 
 
-def _grades(grade: int | str | Iterable[int]) -> tuple[int, ...]:
-    """List of grades from a number, numbers, or text like ``0:4,6``."""
-    if isinstance(grade, int):
-        return (grade,)
-    if not isinstance(grade, str):
-        return tuple(int(g) for g in grade)
-    out: list[int] = []
-    for piece in grade.replace(";", ",").split(","):
-        lo, colon, hi = (p.strip() for p in piece.partition(":"))
-        try:
-            out += range(int(lo), int(hi) + 1) if colon else [int(lo)]
-        except ValueError:
-            raise DataError(
-                f"grades {grade!r} are not understood", cure="Write for example '0:12' or '0:4,6'."
-            ) from None
-    if not out:
-        raise DataError(f"grades {grade!r} select nothing", cure="Write for example '0:12'.")
-    return tuple(dict.fromkeys(out))
-
-
 def _file_xy(events: EventList, name: fits.FileName) -> tuple[str, str]:
     """Columns that the unnamed ranges of a file name mean."""
     spec = events.mission.columns
     return events.xy_columns if any(r.column is None for r in name.extractor_ranges) else (spec.x, spec.y)
-
-
-def _area(cuts: Sequence[RegionCut], bounds: tuple[int, int, int, int] | None) -> int:
-    """Whole pixels inside all regions."""
-    if len(cuts) == 1:
-        return int(cuts[0].pixels.area(bounds))
-    box = np.array([c.pixels.bounding_box() for c in cuts])
-    x0, y0 = (int(v) for v in np.ceil(box[:, ::2].max(axis=0)))
-    x1, y1 = (int(v) for v in np.floor(box[:, 1::2].min(axis=0)))
-    x = np.arange(x0, x1 + 1, dtype=float)
-    total = 0
-    for y in range(y0, y1 + 1):
-        inside = np.ones(len(x), dtype=bool)
-        for cut in cuts:
-            inside &= cut.pixels.contains(x, np.full(len(x), float(y)))
-        total += int(np.count_nonzero(inside))
-    return total
