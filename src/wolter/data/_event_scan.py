@@ -197,6 +197,9 @@ class _Rows:
                 self._cache[name] = rows + self._block.start
             elif self._rows is None:
                 self._cache[name] = self._block[self._columns[name].name]
+            elif 5 * len(self._rows) > self._block.nrows:
+                # Picking from a decoded column is faster than picking scattered bytes, unless few rows are left.
+                self._cache[name] = self._block[self._columns[name].name][self._rows]
             else:
                 self._cache[name] = self._block.take(self._columns[name].name, self._rows)
         return self._cache[name]

@@ -210,6 +210,31 @@ class ImageGrid:
         inside = (i >= 0) & (i < nx) & (j >= 0) & (j < ny)
         return np.where(inside, j * nx + i, -1)
 
+    def filled(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+        """Flat pixel index of those column values that lie on the grid, as `index` gives it without the others."""
+        if not self._whole(x, y):
+            index = self.index(x, y)
+            return index[index >= 0]
+        (x0, y0), (bx, by) = self.first, self.steps
+        # Without sign, what lies below the first pixel is beyond the last one: one comparison does for both ends.
+        i = np.subtract(x, int(x0), dtype=np.int64 if x.dtype.itemsize > 4 else np.int32)
+        j = np.subtract(y, int(y0), dtype=np.int64 if y.dtype.itemsize > 4 else np.int32)
+        i, j = i.view(np.uint64 if i.itemsize > 4 else np.uint32), j.view(np.uint64 if j.itemsize > 4 else np.uint32)
+        i //= i.dtype.type(bx)
+        j //= j.dtype.type(by)
+        inside = (i < self.nx) & (j < self.ny)
+        if not inside.all():
+            i, j = i[inside], j[inside]
+        j *= j.dtype.type(self.nx)
+        j += i.astype(j.dtype, copy=False)
+        return j.view(np.int64 if j.itemsize > 4 else np.int32)
+
+    def _whole(self, x: NDArray[Any], y: NDArray[Any]) -> bool:
+        """Whether columns and bins are whole numbers, small enough for 32 bits."""
+        numbers = (*self.first, *self.steps)
+        small = all(float(n).is_integer() and abs(n) < 2**30 for n in numbers) and self.nx * self.ny < 2**31
+        return small and all(v.dtype.kind == "i" and v.dtype.isnative for v in (x, y))
+
     def column_to_pixel(self, x: Any, y: Any) -> tuple[Any, Any]:
         """Image pixels (the first is 1) of column values."""
         bx, by = self.steps

@@ -22,6 +22,7 @@ from wolter.units import to_range_kev
 if TYPE_CHECKING:
     from wolter.sky import TanWCS
 
+_WAITING = 1 << 21  # events whose pixels wait to be added up
 _MOST_PIXELS = 400_000_000
 
 __all__ = [
@@ -69,6 +70,8 @@ class ImageAccumulator:
         self._x, self._y, self.grid = x, y, grid
         self._null, self._band, self._wcs = null, band, columns
         self._flat = np.zeros(grid.shape[0] * grid.shape[1], dtype=np.int64)
+        self._waiting: list[NDArray[Any]] = []
+        self._number = 0
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -82,11 +85,30 @@ class ImageAccumulator:
             name, lo, hi = self._band
             inside = (part[name] >= lo) & (part[name] <= hi)
             x, y = x[inside], y[inside]
-        index = self._pixels(x, y)
-        for values, null in zip((x, y), self._null, strict=True):
-            if null is not None:
-                index[values == null] = -1
-        index = index[index >= 0]
+        undefined = [v == null for v, null in zip((x, y), self._null, strict=True) if self._legal(null)]
+        if undefined:
+            defined = ~np.any(undefined, axis=0)
+            x, y = x[defined], y[defined]
+        index = self.grid.filled(x, y) if self._wcs is None else self._pixels(x, y)
+        self._waiting.append(index[index >= 0] if self._wcs is not None else index)
+        self._number += len(index)
+        # Adding a whole image costs as much as a million events, so that the pixels of many chunks wait for it.
+        if self._number >= _WAITING:
+            self._add_up()
+
+    def _legal(self, null: Any) -> bool:
+        """Whether a value that means "undefined" could fall on a pixel; usual ones lie far outside."""
+        if null is None:
+            return False
+        (x, y), (bx, by) = self.grid.first, self.grid.steps
+        reach = max(abs(x) + bx * (self.grid.nx + 1), abs(y) + by * (self.grid.ny + 1))
+        return self._wcs is not None or abs(float(null)) <= reach
+
+    def _add_up(self) -> None:
+        if not self._waiting:
+            return
+        index = np.concatenate(self._waiting)
+        self._waiting, self._number = [], 0
         if len(self._flat) > max(_SCATTER_PIXELS, 4 * len(index)):
             np.add.at(self._flat, index, 1)
         else:
@@ -102,6 +124,7 @@ class ImageAccumulator:
     @property
     def image(self) -> NDArray[np.int64]:
         """Counts, shape (ny, nx)."""
+        self._add_up()
         return self._flat.reshape(self.grid.shape)
 
 
