@@ -44,6 +44,12 @@ def parse() -> argparse.Namespace:
         help="interpreter of the environment with the peers (default: the variable WOLTER_PEER_PYTHON)",
     )
     parser.add_argument(
+        "--jax-python",
+        type=Path,
+        metavar="PATH",
+        help="interpreter of an environment with jaxspec (see benchmarks.peers)",
+    )
+    parser.add_argument(
         "--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), metavar="SECTION", help=", ".join(SECTIONS)
     )
     parser.add_argument(
@@ -84,11 +90,16 @@ def heading(options: argparse.Namespace) -> str:
     )
     lines.append(f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores ({processor or platform.machine()}), ")
     lines[-1] += f"{platform.system()}, load average {os.getloadavg()[0]:.1f} at the start."
-    arguments = [("DIR/bin/python" if a == str(options.peer_python) else a) for a in sys.argv[1:]]
+    shown = {str(options.peer_python): "DIR/bin/python", str(options.jax_python): "OTHER/bin/python"}
+    arguments = [shown.get(a, a) for a in sys.argv[1:]]
     lines += ["", "    python -m benchmarks " + " ".join(arguments), ""]
-    for label, python in (("Wolter's environment", Path(sys.executable)), ("peers", options.peer_python)):
+    for label, python in (
+        ("Wolter's environment", Path(sys.executable)),
+        ("peers", options.peer_python),
+        ("jaxspec's environment", options.jax_python),
+    ):
         if python is None:
-            lines.append("- No environment with peers was given (--peer-python): they are left out.")
+            lines.append(f"- {label}: not given, left out.")
         else:
             lines.append(f"- {label}: " + ", ".join(f"{k} {v}" for k, v in versions(python).items()))
     lines.append(
@@ -98,7 +109,12 @@ def heading(options: argparse.Namespace) -> str:
         f"- Not medians: grids of the peers ({options.grid_repeat} run), the loop over many spectra (one run),"
     )
     lines.append("  whole processes of the extraction (best of two).")
-    lines.append("- jaxspec 0.4.1 samples posteriors and has no minimiser, so it has no row of the same work.")
+    lines.append(
+        "- jaxspec samples posteriors and has no minimiser: its compiled likelihood (64 bits) is minimised by a Newton"
+    )
+    lines.append(
+        "  descent written for it in JAX. It has no chi-squared, no Stokes parameters and no fits of many spectra."
+    )
     return "\n".join([*lines, ""])
 
 
@@ -109,15 +125,17 @@ def _text(path: str) -> str:
 def main() -> int:
     """Measure, print, write."""
     options = parse()
-    if options.peer_python and not options.peer_python.exists():
-        print(f"no interpreter at {options.peer_python}", file=sys.stderr)
-        return 2
+    for path in (options.peer_python, options.jax_python):
+        if path and not path.exists():
+            print(f"no interpreter at {path}", file=sys.stderr)
+            return 2
     parts = [heading(options)]
     print(parts[0], flush=True)
     failed = 0
     with tempfile.TemporaryDirectory(prefix="wolter-bench-") as scratch:
         peer = options.peer_python.absolute() if options.peer_python else None
-        run = Runner(peer, options.threads, options.repeat, Path(scratch))
+        jax = options.jax_python.absolute() if options.jax_python else None
+        run = Runner(peer, options.threads, options.repeat, Path(scratch), jax)
         for name, (needs, measure) in plan(options, run).items():
             if name not in options.only:
                 continue

@@ -54,7 +54,18 @@ def swift_job(data: Path, run: Runner, repeat: int, grid_repeat: int) -> dict[st
         "grid": GRID,
         "repeat": repeat,
         "grid_repeat": grid_repeat,
+        "energies": [0.3, 10.0],
+        "tables": str(data / "model_data" / "abund_xsect"),
+        "points": points(run.scratch / "points.npy"),
     }
+
+
+def points(path: Path, number: int = 1000) -> str:
+    """File of parameter sets (nH, index, norm) at which the statistic is evaluated."""
+    rng = np.random.default_rng(1)
+    columns = [rng.uniform(lo, hi, number) for lo, hi in ((0.0, 0.5), (1.0, 3.0), (2e-5, 2e-4))]
+    np.save(path, np.column_stack(columns))
+    return str(path)
 
 
 def swift_command(job: dict[str, Any]) -> list[str]:
@@ -70,7 +81,8 @@ def simple_fit(data: Path, run: Runner, *, repeat: int = 15, grid_repeat: int = 
     """One spectrum with few counts."""
     out = Section("One Swift XRT spectrum, 58 counts, tbabs*powerlaw (cstat, 0.3-10 keV)")
     cold, warm, grid = Row("whole process"), Row("warm fit"), Row("grid 41 x 41, normalisation refitted")
-    out.rows = [cold, warm, grid]
+    single, several = Row("statistic at one point"), Row("statistic at each of 1000 points in one call")
+    out.rows = [cold, warm, grid, single, several]
     job = swift_job(data, run, repeat, grid_repeat)
     cold.seconds["wolter"], said = run.cold_command(swift_command(job))
     mine = run.work("wolter_side", {**job, "task": "swift"})
@@ -83,9 +95,26 @@ def simple_fit(data: Path, run: Runner, *, repeat: int = 15, grid_repeat: int = 
             cold.seconds["sherpa"] = found[0]
             cold.notes["sherpa"] = agreement(found[1]["statistic"], mine["statistic"], "cstat")
             results["sherpa"] = attempt(out, "sherpa", lambda: run.work("sherpa_side", {**job, "task": "swift"}, peer))
+    if run.jax:
+        jax = run.jax
+        found = attempt(out, "jaxspec", lambda: run.cold("jaxspec_side", {**job, "task": "swift_cold"}, jax))
+        if found:
+            cold.seconds["jaxspec"] = found[0]
+            cold.notes["jaxspec"] = (
+                agreement(found[1]["statistic"], mine["statistic"], "cstat") + ", mostly compilation"
+            )
+            results["jaxspec"] = attempt(
+                out, "jaxspec", lambda: run.work("jaxspec_side", {**job, "task": "swift"}, jax)
+            )
     for name, result in results.items():
         if result is None:
             continue
+        for row, key in ((single, "single"), (several, "evaluate")):
+            if key in result:
+                row.seconds[name] = result[key]
+        if "points" in result and name != "wolter":
+            worst = np.abs(np.array(result["points"]) - np.array(mine["points"])).max()
+            several.notes[name] = f"largest difference of the statistic {worst:.2g}"
         warm.seconds[name] = result["warm"]
         warm.notes[name] = agreement(result["statistic"], mine["statistic"], "cstat")
         if "grid" in result:
@@ -136,9 +165,18 @@ def plasma(data: Path, run: Runner, *, number: int = 20) -> Section:
     folder.mkdir(exist_ok=True)
     for path in sorted((data / "model_data" / "atomdb_3.0.9").glob("*.fits*")):
         unpack(path, folder) if path.suffix in (".xz", ".gz") else shutil.copy(path, folder)
-    first, warm, again = Row("first call, tables read"), Row("new temperature"), Row("temperature 0.1 % away")
-    out.rows = [first, warm, again]
-    results = {"wolter": run.work("wolter_side", {"task": "apec", "atomdb": str(folder), "number": number})}
+    first, warm, again = (
+        Row("first call of a process, tables read"),
+        Row("new temperature"),
+        Row("temperature 0.1 % away"),
+    )
+    once = Row("first call ever with a version of AtomDB")
+    out.rows = [first, warm, again, once]
+    job = {"task": "apec", "atomdb": str(folder), "number": number}
+    begin = run.work("wolter_side", {**job, "cache": str(run.scratch / "cache")})
+    once.seconds["wolter"] = begin["first"]
+    once.notes["wolter"] = "hashes the files and makes its compact copy"
+    results = {"wolter": run.work("wolter_side", {**job, "cache": str(run.scratch / "cache")})}
     try:
         from wolter.models.xspec_library.installation import need_installation
 
@@ -155,6 +193,10 @@ def plasma(data: Path, run: Runner, *, number: int = 20) -> Section:
             first.notes[name] = (
                 f"sum of the spectrum relative to Wolter's {found['sum'] / results['wolter']['sum']:.6f}"
             )
+    if "XSPEC" in " ".join(results):
+        name = next(n for n in results if n.startswith("XSPEC"))
+        once.seconds[name] = results[name]["first"]
+    out.remarks.append("jaxspec left out: its own table (AtomDB 3.1.3) has to be fetched")
     for name, result in results.items():
         first.seconds[name], warm.seconds[name] = result["first"], result["warm"]
         again.seconds[name] = result["again"]
@@ -184,6 +226,12 @@ def responses(data: Path, run: Runner, *, repeat: int = 5) -> Section:
                 row.notes["sherpa"] = (
                     f"sum of the folded spectrum relative to Wolter's {theirs['sum'] / mine['sum']:.6f}"
                 )
+        if run.jax:
+            jax = run.jax
+            theirs = attempt(out, "jaxspec", lambda j=job, p=jax: run.work("jaxspec_side", j, p))
+            if theirs:
+                row.seconds["jaxspec"] = theirs["warm"]
+                row.notes["jaxspec"] = f"Instrument, sum of the folded spectrum {theirs['sum'] / mine['sum']:.6f}"
         plain = attempt(out, "astropy", lambda j=job: run.work("plain_side", j))
         if plain:
             row.seconds["astropy"] = plain["warm"]

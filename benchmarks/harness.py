@@ -69,12 +69,15 @@ class Runner:
         Cold starts per program; calls in a warm process are given to the workers.
     scratch : Path
         Folder for job descriptions and arrays that all programs read.
+    jax : Path or None
+        Interpreter of the environment with jaxspec, whose versions of NumPy and others differ from the peers'.
     """
 
     peer: Path | None
     threads: int
     repeat: int
     scratch: Path
+    jax: Path | None = None
 
     def work(self, script: str, job: dict[str, Any], python: Path | str = sys.executable) -> dict[str, Any]:
         """Result of a worker script in an interpreter."""

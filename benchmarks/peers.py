@@ -2,6 +2,8 @@
 
     python -m benchmarks.peers DIR [--only NAME ...]
     python -m benchmarks --peer-python DIR/bin/python
+    python -m benchmarks.peers OTHER --only jaxspec
+    python -m benchmarks --peer-python DIR/bin/python --jax-python OTHER/bin/python
 
 The environment is apart from Wolter's, so that no peer becomes a dependency. Each peer is installed by itself; one
 that cannot be installed is reported and left out, and so is its row. sherpa has no wheels for every Python and is then
@@ -27,7 +29,9 @@ PEERS = {
     "sherpa": "sherpa",
     "ixpeobssim": "ixpeobssim",
     "ndspec": "ndspec",
+    "jaxspec": "jaxspec",
 }
+APART = ("jaxspec",)  # needs other versions of what the others need: an environment of its own
 TOOLS = ("gcc", "g++", "gfortran", "flex", "bison")
 
 
@@ -54,7 +58,8 @@ def versions(python: Path) -> dict[str, str]:
     """Versions of the peers in an environment, and of its Python."""
     program = (
         "import importlib.metadata as m, json, platform\nout = {'Python': platform.python_version()}\n"
-        "for name in ('numpy', 'scipy', 'astropy', 'sherpa', 'ndspec', 'ixpeobssim', 'xspectrampoline', 'wolter'):\n"
+        "for name in ('numpy', 'scipy', 'astropy', 'sherpa', 'ndspec', 'ixpeobssim', 'jaxspec', 'jax',"
+        " 'xspectrampoline', 'wolter'):\n"
         "    try:\n        out[name] = m.version(name)\n    except m.PackageNotFoundError:\n        pass\n"
         "print(json.dumps(out))"
     )
@@ -74,7 +79,7 @@ def main() -> None:
     if missing:
         print(f"not on this machine: {', '.join(missing)}; sherpa may need them (see --help)", file=sys.stderr)
     failed = 0
-    for name, problem in install(options.folder, options.only or list(PEERS)).items():
+    for name, problem in install(options.folder, options.only or [n for n in PEERS if n not in APART]).items():
         print(f"{name:<12}{'left out: ' + problem if problem else 'installed'}")
         failed += bool(problem)
     print(f"python -m benchmarks --peer-python {options.folder / 'bin' / 'python'}")

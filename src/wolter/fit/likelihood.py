@@ -9,7 +9,7 @@ belongs to which row is worked out once per set of free parameters.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ _FORWARD = 1e-4  # relative step of the forward difference
 _XSPEC = 0.01  # relative step of XSPEC's central difference (FIT_DELTAS proportional)
 _CACHE = 6_000_000  # bytes: Jacobians of a block of points should stay in the cache
 _MEMORY = 100_000_000  # bytes: folded shapes of a batch
+_REMEMBERED = 4_000_000  # elements of folded shapes that are kept for the next call
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +133,10 @@ class Likelihood:
         seen = {spectrum for p in self.pieces for spectrum, *_ in p.spectra}
         self._dark = [b for i, b in enumerate(self._bins) if i not in seen]  # spectra that no part of the model reaches
         self._columns = sum(widths)  # elements of fluxes and folded shapes per row
+        self._narrow: dict[tuple[int, tuple[int, ...]], _Piece] = {}
+        # folded shapes of the latest points, by the parameters that they depend on
+        self._latest: dict[int, tuple[dict[bytes, int], list[Array]]] = {}
+        self._shared_responses = type(self)._lit is Likelihood._lit
 
     # -- preparation ----------------------------------------------------------------------------------------------
 
@@ -178,7 +183,51 @@ class Likelihood:
         }
         return _Piece(grid.compiled, term, groups, moving, spectra, jobs, layouts, u_plus, u_minus)
 
+    def _narrowed(self, number: int, kept: npt.NDArray[np.intp]) -> _Piece:
+        """A piece of which shapes are moved by some parameters only, those whose derivatives are asked for."""
+        piece = self.pieces[number]
+        moving = [k for k in piece.moving if k in kept]
+        if len(moving) == len(piece.moving):
+            return piece
+        key = (number, tuple(moving))
+        if key not in self._narrow:
+            changed = [piece.layouts["forward"].changed[1 + piece.moving.index(k)] for k in moving]
+            none = frozenset[int]()
+            layouts = {
+                "base": piece.layouts["base"],
+                "forward": Layout((none, *changed)),
+                "central": Layout((none, *changed, *changed)),
+            }
+            u_plus, u_minus = np.zeros_like(piece.u_plus), np.zeros_like(piece.u_minus)
+            u_plus[moving] = np.arange(1, len(moving) + 1)
+            u_minus[moving] = np.arange(len(moving) + 1, 2 * len(moving) + 1)
+            self._narrow[key] = replace(piece, moving=moving, layouts=layouts, u_plus=u_plus, u_minus=u_minus)
+        return self._narrow[key]
+
     # -- models ---------------------------------------------------------------------------------------------------
+
+    def _remembered(self, number: int, piece: _Piece, full: Array) -> list[Array]:
+        """Folded shapes [B, 1, columns] of points [B, 1, N], of which those of the latest call are not made again.
+
+        In a grid only norms are left to be found at most points; the shape is folded once then.
+        """
+        first = piece.groups[0] * self.width
+        columns = [first + c for c in sorted(piece.model.plans[piece.term].shape_columns)]
+        keys = [row.tobytes() for row in np.ascontiguousarray(full[:, 0, columns])]
+        known, arrays = self._latest.get(number, ({}, []))
+        new = [i for i, key in enumerate(keys) if key not in known]
+        if new and len(new) == len(keys):
+            out = self._folded(piece, full[:, :1], "base")
+        else:
+            rows = [known.get(key, 0) for key in keys]
+            out = [a[rows] for a in arrays]
+            if new:
+                for target, value in zip(out, self._folded(piece, full[new, :1], "base"), strict=True):
+                    target[new] = value
+        whole = all(len(a) == len(keys) for a in out)
+        if whole and new and sum(a.size for a in out) <= _REMEMBERED:
+            self._latest[number] = ({key: i for i, key in enumerate(keys)}, out)
+        return out
 
     def _folded(self, piece: _Piece, full: Array, scheme: str) -> list[Array]:
         """Folded shapes [B or 1, U, columns] of each matrix, for all parameters full [B, R, N]."""
@@ -224,8 +273,11 @@ class Likelihood:
         self.n_calls += len(points)
         with np.errstate(all="ignore"):
             done: set[int] = set()
-            for piece in self.pieces:
-                folded = self._folded(piece, full, "base")
+            for number, piece in enumerate(self.pieces):
+                if self._shared_responses and len(points) > 1:
+                    folded = self._remembered(number, piece, full)
+                else:
+                    folded = self._folded(piece, full, "base")
                 scales = self._scales(piece, full)[..., 0]
                 for index, context, place, matrix in piece.spectra:
                     values = scales[context, place][:, None] * folded[matrix][:, 0]
@@ -325,8 +377,12 @@ class Likelihood:
         self.n_calls += batch
         with np.errstate(all="ignore"):
             pieces = []
-            for piece in self.pieces:
-                folded = self._folded(piece, full, "central" if central else "forward")
+            for number in range(len(self.pieces)):
+                piece = self._narrowed(number, kept)
+                if self._shared_responses and not piece.moving and batch > 1:
+                    folded = self._remembered(number, piece, full)
+                else:
+                    folded = self._folded(piece, full, "central" if central else "forward")
                 pieces.append((piece, folded, self._mix(piece, full, width, kept, central)))
             for inner in _parts(batch, (2 * len(kept) + 2) * self.dataset.n_bins, _CACHE):
                 jacobian = self._jacobian(pieces, inner, len(kept))
