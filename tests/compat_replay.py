@@ -56,7 +56,8 @@ class Replay:
         Fits and searches that end at a lower statistic than XSPEC's.
     """
 
-    def __init__(self, golden: Path, data: Path, name: str, folder: Path) -> None:
+    def __init__(self, golden: Path, data: Path, name: str, folder: Path, module: str = "wolter.compat.xspec") -> None:
+        self.module = module
         self.record = json.loads((golden / f"{name}.json").read_text())
         self.arrays = np.load(golden / f"{name}.npz")
         unpack(data, self.record["files"], folder)
@@ -68,13 +69,13 @@ class Replay:
 
     def run_first(self, code: str) -> None:
         """Execute a preamble."""
-        exec("from wolter.compat.xspec import *", self.space)
+        exec(f"from {self.module} import *", self.space)
         exec(code, self.space)
 
     def run(self, last: int | None = None) -> None:
         from wolter.compat.xspec.session import SESSION
 
-        exec("from wolter.compat.xspec import *", self.space)
+        exec(f"from {self.module} import *", self.space)
         self.session = SESSION
         for number, step in enumerate(self.record["steps"][:last]):
             self.session.out.log = self._log = _Text()

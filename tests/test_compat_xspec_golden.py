@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import lzma
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from compat_logs import clean, line_differs
-from compat_replay import Replay
+from compat_replay import Replay, unpack
 from wolter.compat.xspec.session import SESSION
 from wolter.models.settings import ApecOptions
 
@@ -140,6 +144,57 @@ def test_text_of_the_logs(name, replayed):
     listed = {n for table in (LISTED, PRINTED) for steps in table[name].values() for n in steps}
     assert not surprises(replay, replay.printed, listed)
     assert replay.lines > 500
+
+
+@pytest.mark.parametrize("name", ["c_xmm_ngc7793", "d_ixpe_mrk501"])
+def test_session_as_a_script(name, golden, shared, tmp_path):
+    """The same lines in a file that `wolter run` executes, with the module under its original name."""
+    script = Path(__file__).with_name("replay_script.py")
+    words = [name, golden("xspec_sessions"), shared("swift").parent, tmp_path / "result.json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "wolter", "run", "--json", str(script), "--", *map(str, words)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = json.loads((tmp_path / "result.json").read_text())
+    listed = {str(n) for steps in LISTED[name].values() for n in steps}
+    assert set(result["outcome"]) <= listed
+    assert set(result["printed"]) <= listed | {str(n) for steps in PRINTED[name].values() for n in steps}
+    assert result["steps"] == {"c": 136, "d": 106}[name[0]]
+    assert result["lines"] > 600
+
+
+def test_plain_script(golden, shared, tmp_path):
+    """A session as a user writes it: nothing but its lines, for `python -m wolter.compat` and a log."""
+    record = json.loads((golden("xspec_sessions") / "c_xmm_ngc7793.json").read_text())
+    unpack(shared("swift").parent, record["files"], tmp_path)
+    lines = ["from xspec import *", "Xset.chatter = 0", "Xset.openLog('session.log')", "fits = []"]
+    for step in record["steps"]:
+        if "exception" in step:
+            lines += ["try:", f"    {step['code']}", "except Exception as error:", "    pass"]
+        else:
+            lines.append(step["code"])
+        if step["code"].startswith("Fit.perform"):
+            lines.append("fits.append((Fit.statistic, Fit.dof))")
+    lines += ["import json", "json.dump(fits, open('fits.json', 'w'))"]
+    (tmp_path / "session.py").write_text("\n".join(lines) + "\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "wolter.compat", "session.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout == ""
+    fits = json.loads((tmp_path / "fits.json").read_text())
+    theirs = [s["fit"] for s in record["steps"] if s["code"].startswith("Fit.perform")]
+    assert len(fits) == len(theirs) == 8
+    for (statistic, dof), fit in zip(fits, theirs, strict=True):
+        assert dof == fit["dof"]
+        assert statistic <= fit["statistic"] + 0.01
+    log = (tmp_path / "session.log").read_text()
+    assert log.count("Variances and Principal Axes") >= 8
+    assert list(tmp_path.glob(".session.log*")) == []
 
 
 def test_every_listed_difference_is_one(replayed):

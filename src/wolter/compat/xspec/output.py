@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import tempfile
@@ -55,6 +56,12 @@ class XspecLog:
         return iter(self.readlines())
 
 
+def _end_of_script(log: XspecLog, owner: int) -> None:
+    """A log that nobody closed gets its name, too; forked children leave it alone."""
+    if os.getpid() == owner:
+        log.close()
+
+
 class Output:
     """Terminal and log of a session."""
 
@@ -78,6 +85,7 @@ class Output:
         """Begin a log file; one that is open is closed."""
         self.close()
         self.log = XspecLog(Path(path).absolute())
+        atexit.register(_end_of_script, self.log, os.getpid())
         return self.log
 
     def close(self) -> None:
