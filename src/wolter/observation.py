@@ -20,7 +20,7 @@ from wolter.mission import FileRole, Mission, mission_of
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from wolter.data import EventList, Image, LightCurve, Spectrum, SpectrumSet
+    from wolter.data import EventList, ExposureMap, Image, ImageGrid, LightCurve, Spectrum, SpectrumSet
     from wolter.makers import PolarisationCube
     from wolter.sky import RegionSet
 
@@ -320,6 +320,64 @@ class Observation:
         chosen = self._chosen(detectors)
         jobs = [(events, list(bands), options) for events in chosen.values()]
         return dict(zip(chosen, each(_make_images, jobs, "making images", executor=executor), strict=True))
+
+    def exposure_map(self, detector: str, *, energy: Any = None, **options: Any) -> ExposureMap:
+        """Exposure map of a detector; see `exposure_maps`.
+
+        Parameters
+        ----------
+        detector : str
+            One of the observation's detectors.
+        energy : Quantity, optional
+            Energy, or pair of energies of a band, at which vignetting is taken.
+        **options
+            As for `exposure_maps`.
+        """
+        return self.exposure_maps(detector, [energy], **options)[0]
+
+    def exposure_maps(
+        self,
+        detector: str,
+        energies: Sequence[Any] = (None,),
+        *,
+        like: Image | ImageGrid | None = None,
+        vignetting: bool | None = None,
+        executor: Executor | None = None,
+        **options: Any,
+    ) -> list[ExposureMap]:
+        """Exposure maps of a detector at several energies, for the cost of one.
+
+        Parameters
+        ----------
+        detector : str
+            One of the observation's detectors.
+        energies : sequence of Quantity
+            Energies or bands at which vignetting is taken; None for plain live time.
+        like : Image or ImageGrid, optional
+            Pixels of the maps; by default those of `image`.
+        vignetting : bool, optional
+            Whether the maps fall off with the effective area; by default if energies are given.
+        executor : concurrent.futures.Executor, optional
+            Runs the CCDs in parallel.
+        **options
+            Files and settings of the mission: ``attitude=``, ``events=`` (a selection of times), ...
+
+        Raises
+        ------
+        MissionError
+            If the detector is unknown, the mission makes no exposure maps, or a file is missing.
+        DataError
+            If the attitude does not cover the good time, or the image lies outside the field.
+        """
+        from wolter.makers.exposure import exposure_maps
+
+        events = self._chosen([detector])[detector]
+        inputs = self.mission.load("exposure")(self, detector, **({"events": events} | options))
+        if like is None:
+            like = self.image(detectors=[detector])[detector]
+        if vignetting is None:
+            vignetting = any(e is not None for e in energies)
+        return exposure_maps(inputs, like, energies, vignetting=vignetting, executor=executor)
 
     def light_curve(
         self,

@@ -1,8 +1,8 @@
 """Where NuSTAR's pixels lie in the detector frame DET1.
 
 Measured on archived events and on maps of pixel numbers: four detectors of 32 x 32 pixels, each about 5 x 5 sub-
-pixels of DET1 (2.458 arcsec), in a square with gaps of about 3 sub-pixels (those of FPMB lie 2 sub-pixels aside,
-which is left out). DET2, the frame of the optics, is DET1 shifted by the mast.
+pixels of DET1 (2.458 arcsec), in a square with gaps of about 3 sub-pixels. DET2, the frame of the optics, is DET1
+shifted by the mast.
 """
 
 from __future__ import annotations

@@ -75,6 +75,7 @@ MISSION = Mission(
     band=(0.6, 10.0),
     gti_names=("GTI", "STDGTI"),
     classify=classify,
+    exposure="wolter.missions.xrism_xtend.exposure:exposure_inputs",
     simulator="wolter.missions.xrism_xtend.simulator:simulate",
     nominal_responses="wolter.missions.xrism_xtend.nominal:nominal_responses",
     psf="wolter.missions.xrism_xtend.psf:encircled",
