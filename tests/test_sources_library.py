@@ -50,6 +50,17 @@ def test_observations_and_what_they_cover(library, shared):
     assert library.observation("0201903501").open().obsid == "0201903501"
 
 
+def test_an_observation_of_scattered_files(library, shared, tmp_path):
+    folder = shared("xmm", "a907_0201903501")
+    names = ["mos1_exp1_clean_evts.fits", "0201903501_mos1_exp1-0.50-2.00keVimg.fits"]
+    (entry,) = library.add([folder / name for name in names], regions=folder / "0201903501_sources.reg")
+    again = library.observation("0201903501")
+    assert again == entry
+    assert {role.path.name for role in again.open().files} == set(names)
+    assert again.detectors == ("M1",)
+    assert again.regions == folder / "0201903501_sources.reg"
+
+
 def test_unknown_observation_and_folder(library, tmp_path):
     with pytest.raises(DataError, match="no observation '0201903501'"):
         library.observation("0201903501")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ class ObservationEntry:
     detectors : tuple of str
     regions : Path or None
         File of the sources detected in it.
+    files : tuple of Path
+        Its files, where they are not the contents of one folder.
     """
 
     mission: str
@@ -53,12 +56,13 @@ class ObservationEntry:
     exposure: float
     detectors: tuple[str, ...]
     regions: Path | None
+    files: tuple[Path, ...] = ()
 
     def open(self) -> Observation:
         """The observation itself."""
         from wolter.observation import Observation
 
-        return Observation(self.path)
+        return Observation(list(self.files) if self.files else self.path)
 
     def row(self) -> tuple[Any, ...]:
         """As the index stores it."""
@@ -73,6 +77,7 @@ class ObservationEntry:
             self.exposure,
             " ".join(self.detectors),
             "" if self.regions is None else str(self.regions),
+            json.dumps([str(path) for path in self.files]),
         )
 
     @classmethod
@@ -89,11 +94,12 @@ class ObservationEntry:
             exposure=row["exposure"],
             detectors=tuple(row["detectors"].split()),
             regions=Path(row["regions"]) if row["regions"] else None,
+            files=tuple(Path(path) for path in json.loads(row["files"])),
         )
 
 
-def describe_observation(folder: Path, regions: str | PathLike[str] | None = None) -> ObservationEntry:
-    """Entry of the observation in a folder, from the headers of its files.
+def describe_observation(place: Path | Sequence[Path], regions: str | PathLike[str] | None = None) -> ObservationEntry:
+    """Entry of the observation in a folder, or of the observation that several files make, from their headers.
 
     Raises
     ------
@@ -104,7 +110,9 @@ def describe_observation(folder: Path, regions: str | PathLike[str] | None = Non
     """
     from wolter.observation import Observation
 
-    observation = Observation(folder)
+    files = () if isinstance(place, Path) else tuple(path.absolute() for path in place)
+    observation = Observation(place if isinstance(place, Path) else list(files))
+    folder = observation.path
     by_file = {role.path: _headers(role.path) for role in sorted(observation.files, key=_events_first)}
     headers = [h for file in by_file.values() for h in file]
     pointing = _pointing(headers)
@@ -128,7 +136,8 @@ def describe_observation(folder: Path, regions: str | PathLike[str] | None = Non
         start=min((str(h["DATE-OBS"]) for h in telling if h.get("DATE-OBS")), default=""),
         exposure=max((float(h["EXPOSURE"]) for h in telling if _number(h.get("EXPOSURE"))), default=0.0),
         detectors=tuple(sorted(detectors, key=lambda d: (order.get(d, len(order)), d))),
-        regions=_region_file(folder, regions),
+        regions=_region_file(folder if not files else None, regions),
+        files=files,
     )
 
 
@@ -155,12 +164,12 @@ def _number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _region_file(folder: Path, given: str | PathLike[str] | None) -> Path | None:
+def _region_file(folder: Path | None, given: str | PathLike[str] | None) -> Path | None:
     if given is not None:
         path = Path(given).absolute()
         if not path.exists():
             raise DataError("the region file does not exist", file=path, cure="Check the name.")
         return path
-    found: Sequence[Path] = sorted(folder.rglob("*.reg")) if folder.is_dir() else []
+    found: Sequence[Path] = sorted(folder.rglob("*.reg")) if folder is not None and folder.is_dir() else []
     likely = [p for p in found if "source" in p.name.lower() or "det" in p.name.lower()] or found
     return likely[0].absolute() if len(likely) == 1 else None

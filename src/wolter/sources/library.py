@@ -33,7 +33,7 @@ _REMEMBERED = 48  # of a three-camera mission, the images and maps of eight obse
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS observations (
     mission TEXT, obsid TEXT, path TEXT, ra REAL, dec REAL, radius REAL, start TEXT, exposure REAL,
-    detectors TEXT, regions TEXT, PRIMARY KEY (mission, obsid));
+    detectors TEXT, regions TEXT, files TEXT, PRIMARY KEY (mission, obsid));
 CREATE INDEX IF NOT EXISTS by_dec ON observations (dec);
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, sha256 TEXT);
 CREATE TABLE IF NOT EXISTS products (
@@ -155,13 +155,15 @@ class Library:
 
     # ---------------------------------------------------------------- observations
 
-    def add(self, *paths: str | PathLike[str], regions: str | PathLike[str] | None = None) -> list[ObservationEntry]:
+    def add(
+        self, *paths: str | PathLike[str] | Sequence[str | PathLike[str]], regions: str | PathLike[str] | None = None
+    ) -> list[ObservationEntry]:
         """Take observations into the index.
 
         Parameters
         ----------
-        *paths : path-like
-            Folder of an observation, or a folder of such folders.
+        *paths : path-like, or sequence of path-like
+            Folder of an observation; a folder of such folders; or the files of one observation, wherever they are.
         regions : path-like, optional
             Region file of the sources detected in it; by default the one found in the folder.
 
@@ -176,10 +178,16 @@ class Library:
         DataError
             If an observation does not say where it points.
         """
-        found = [describe_observation(folder, regions) for path in paths for folder in _observation_folders(Path(path))]
+        places: list[Path | list[Path]] = []
+        for path in paths:
+            if isinstance(path, (str, PathLike)):
+                places += _observation_folders(Path(path))
+            else:
+                places.append([Path(part) for part in path])
+        found = [describe_observation(place, regions) for place in places]
         rows = [entry.row() for entry in found]
         with self._index() as db:
-            db.executemany("INSERT OR REPLACE INTO observations VALUES (?,?,?,?,?,?,?,?,?,?)", rows)
+            db.executemany("INSERT OR REPLACE INTO observations VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows)
         return found
 
     def observations(self, *, mission: str | None = None) -> list[ObservationEntry]:
