@@ -200,7 +200,8 @@ class Mission:
     exposure : str or None
         ``"module:function"``, ``(observation, detector, **options) -> ExposureInputs``: what an exposure map needs.
     backscal : str or None
-        ``"module:function"``, ``(region, events, exposure_map | None) -> float``: BACKSCAL of a spectrum.
+        ``"module:function"``, ``(region, events, exposure_map | None) -> float``: BACKSCAL of a spectrum; `region`
+        is bool[ny, nx], the pixels of the exposure map, else of the sky plane, inside the regions.
     vignetting : str or None
         ``"module:function"``, ``(off_axis_arcmin[n], energy_kev) -> factor[n]``.
     psf : str or None

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from wolter.data.source_list import SourceList
     from wolter.data.spectrum import BinnedSpectrum, Spectrum
     from wolter.data.spectrum_set import SpectrumSet
+    from wolter.data.type2 import read_type2, write_type2
 
 _EXPORTS = {
     "ARF": "arf",
@@ -64,6 +65,8 @@ _EXPORTS = {
     "hardness_ratio": "curves",
     "net_light_curve": "curves",
     "to_stingray": "curves",
+    "read_type2": "type2",
+    "write_type2": "type2",
     "check_background": "checks",
     "check_responses": "checks",
     "check_weightings": "checks",
@@ -105,6 +108,8 @@ __all__ = [
     "hardness_ratio",
     "net_light_curve",
     "to_stingray",
+    "read_type2",
+    "write_type2",
     "check_background",
     "check_responses",
     "check_weightings",

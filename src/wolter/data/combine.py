@@ -78,6 +78,7 @@ def merge_spectra(spectra: Sequence[Spectrum]) -> Spectrum:
         gti=_good_times(spectra),
         region=None,
         provenance=None,
+        wmap=None,
         telescop=first.telescop,
         instrume=first.instrume if len({s.instrume for s in spectra}) == 1 else "MERGED",
         detnam=first.detnam if len({s.detnam for s in spectra}) == 1 else "",

@@ -129,6 +129,8 @@ class Spectrum:
         the first use of `source_region`.
     provenance : Provenance or None
         How the spectrum was made; written with it.
+    wmap : ImageHDU or None
+        Weighted map: where in the region the events are; written as the primary HDU.
 
     Raises
     ------
@@ -163,6 +165,7 @@ class Spectrum:
     gti: GTI | Callable[[], GTI | None] | None = None
     region: Any = None
     provenance: Provenance | None = None
+    wmap: Any = None
     telescop: str = ""
     instrume: str = ""
     detnam: str = ""

@@ -84,6 +84,7 @@ class SpectrumSet(Sequence[Spectrum]):
         Parameters
         ----------
         paths : path or iterable of paths
+            Of files with several spectra (type II) all are taken.
         groups : sequence of int, or "detector", optional
         **options
             Of `Spectrum.read`. ``rmf``, ``arf`` and ``background`` may be lists with one entry per spectrum.
@@ -99,7 +100,14 @@ class SpectrumSet(Sequence[Spectrum]):
                         raise DataError(f"{len(files)} spectra but {len(value)} entries in {key}=")
                     value = value[i]
                 own[key] = value
-            spectra.append(Spectrum.read(path, cache=cache, **own))
+            try:
+                spectra.append(Spectrum.read(path, cache=cache, **own))
+            except DataError as error:
+                if "(type II)" not in error.cause:
+                    raise
+                from wolter.data.type2 import read_type2
+
+                spectra += read_type2(path, cache=cache, **own)
         return cls(spectra, groups=groups)
 
     def __len__(self) -> int:

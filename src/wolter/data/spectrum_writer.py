@@ -18,7 +18,7 @@ from wolter.data.spectrum import Spectrum
 from wolter.data.spectrum_io import COLUMN_KEYWORDS, XFLT, parse_xflt, split_name
 from wolter.errors import WolterWarning
 
-__all__ = ["write_spectrum"]
+__all__ = ["relative_name", "spectrum_keywords", "write_spectrum"]
 
 _STOKES = ("Ixx", "xQx", "xxU")
 
@@ -45,7 +45,7 @@ def write_spectrum(
     provenance : Provenance, optional
         By default what the spectrum itself knows of its making.
     primary : HDU, optional
-        Primary HDU, such as a weighted map; by default an empty one.
+        Primary HDU; by default the spectrum's weighted map, or an empty one.
 
     Returns
     -------
@@ -58,7 +58,9 @@ def write_spectrum(
     """
     target = Path(path)
     data, columns = _columns(spectrum)
-    table = fits.new_table("SPECTRUM", data, columns=columns, header=_header(spectrum, data, target))
+    table = fits.new_table("SPECTRUM", data, columns=columns, header=spectrum_keywords(spectrum, data, target))
+    if primary is None:
+        primary = spectrum.wmap
     first = fits.primary(observation_keywords(table.header)) if primary is None else primary
     blocks = [first, table, *companions(table.header, spectrum.good_times, spectrum.source_region)]
     fits.write(target, blocks, overwrite=overwrite, provenance=provenance or spectrum.provenance)
@@ -101,7 +103,9 @@ def _columns(spectrum: Spectrum) -> tuple[dict[str, Any], dict[str, fits.Column]
     return data, columns
 
 
-def _header(spectrum: Spectrum, data: Mapping[str, Any], target: Path) -> fits.Header:
+def spectrum_keywords(spectrum: Spectrum, data: Mapping[str, Any], target: Path | None = None) -> fits.Header:
+    """Header of a SPECTRUM extension with these columns; names of files as seen from `target`."""
+    target = Path() if target is None else target
     header = spectrum.header.without_structure()
     header.remove(*COLUMN_KEYWORDS)
     old = spectrum.header
@@ -117,10 +121,10 @@ def _header(spectrum: Spectrum, data: Mapping[str, Any], target: Path) -> fits.H
         ("INSTRUME", spectrum.instrume or "UNKNOWN", "instrument name"),
         ("FILTER", str(old.get("FILTER") or "NONE"), "filter in use"),
         ("EXPOSURE", spectrum.exposure, "[s] exposure, corrected for dead time"),
-        ("BACKFILE", _relative(spectrum, spectrum.backfile, target), "associated background file"),
-        ("RESPFILE", _relative(spectrum, spectrum.respfile, target), "associated redistribution matrix file"),
-        ("ANCRFILE", _relative(spectrum, spectrum.ancrfile, target), "associated ancillary response file"),
-        ("CORRFILE", _relative(spectrum, spectrum.corrfile, target), "associated correction file"),
+        ("BACKFILE", relative_name(spectrum, spectrum.backfile, target), "associated background file"),
+        ("RESPFILE", relative_name(spectrum, spectrum.respfile, target), "associated redistribution matrix file"),
+        ("ANCRFILE", relative_name(spectrum, spectrum.ancrfile, target), "associated ancillary response file"),
+        ("CORRFILE", relative_name(spectrum, spectrum.corrfile, target), "associated correction file"),
         ("CORRSCAL", spectrum.corrscal, "correction file scaling factor"),
         ("CHANTYPE", keyword(old, "CHANTYPE") or "PI", "channel type (PHA or PI)"),
         ("DETCHANS", len(spectrum), "total number of channels"),
@@ -158,7 +162,7 @@ def _set_xflt(header: fits.Header, spectrum: Spectrum) -> None:
         header.set("STOKESPR", _STOKES[spectrum.stokes], "Stokes parameter of the spectrum")
 
 
-def _relative(spectrum: Spectrum, name: str, target: Path) -> str:
+def relative_name(spectrum: Spectrum, name: str, target: Path) -> str:
     """Name of a file as seen from where the spectrum is written to, where it was beside the one it came from."""
     if name.lower() == "none" or spectrum.path is None or Path(split_name(name)[0]).is_absolute():
         return name

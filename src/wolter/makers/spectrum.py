@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,11 @@ from wolter.makers.headers import (
 from wolter.makers.passes import run_pass
 from wolter.makers.sums import channel_index
 
-__all__ = ["SpectrumAccumulator", "backscal", "extract_spectrum", "spectrum_frame"]
+if TYPE_CHECKING:
+    from wolter.data.exposure_map import ExposureMap
+    from wolter.makers.wmap import WeightedMap
+
+__all__ = ["SpectrumAccumulator", "backscal", "exposed_share", "extract_spectrum", "region_share", "spectrum_frame"]
 
 
 class SpectrumAccumulator:
@@ -88,13 +92,66 @@ class SpectrumAccumulator:
         self.counts += np.bincount(index[index >= 0], minlength=self._size)
 
 
-def backscal(events: EventList) -> float:
+def backscal(events: EventList, exposure_map: ExposureMap | None = None) -> float:
     """BACKSCAL: share of the coordinate plane that the region covers, 1 without a region.
 
     It is the number of whole pixels whose centre lies in the region over the number of pixels of the plane
     (TLMIN..TLMAX). Where the header does not tell the size of the plane it is the number of pixels itself; only
-    ratios of BACKSCAL matter.
+    ratios of BACKSCAL matter. With an exposure map it is multiplied by the mean exposure of the region over that of the
+    spectrum, so that chip gaps and bad pixels do not count as area (the rule of nubackscale). A mission may have a rule
+    of its own (`Mission.backscal`), which is given the pixels of the region.
+
+    Parameters
+    ----------
+    events : EventList
+        Selected events.
+    exposure_map : ExposureMap, optional
+        Without vignetting, s.
     """
+    if events.mission.backscal is not None and events.regions and events.bounds is not None:
+        mask = _map_mask(events, exposure_map) if exposure_map is not None else _plane_mask(events, events.bounds)
+        return float(events.mission.load("backscal")(mask, events, exposure_map))
+    plain = region_share(events)
+    return plain if exposure_map is None else plain * exposed_share(events, exposure_map)
+
+
+def exposed_share(events: EventList, exposure_map: ExposureMap) -> float:
+    """Mean of an exposure map (s) over the selected regions, divided by the exposure of the events.
+
+    Raises
+    ------
+    DataError
+        If the map does not cover the region.
+    """
+    inside = _map_mask(events, exposure_map)
+    return float(np.nan_to_num(exposure_map.data[inside]).mean()) / events.exposure
+
+
+def _map_mask(events: EventList, exposure_map: ExposureMap) -> NDArray[np.bool_]:
+    """Pixels of an exposure map inside all regions."""
+    from wolter.data.image_grid import ImageGrid
+
+    inside = np.ones(exposure_map.data.shape, dtype=bool)
+    ny, nx = exposure_map.data.shape
+    grid = ImageGrid.of(exposure_map)
+    for cut in events.regions:
+        inside &= cut.region.to_pixel(grid.sky, (1, nx, 1, ny)).mask(nx, ny)
+    if not inside.any():
+        raise DataError("the exposure map does not cover the region", file=exposure_map.path or events.path)
+    return inside
+
+
+def _plane_mask(events: EventList, bounds: tuple[int, int, int, int]) -> NDArray[np.bool_]:
+    """Pixels of the coordinate plane inside all regions."""
+    nx, ny = bounds[1] - bounds[0] + 1, bounds[3] - bounds[2] + 1
+    inside = np.ones((ny, nx), dtype=bool)
+    for cut in events.regions:
+        inside &= cut.pixels.mask(nx, ny, x_first=bounds[0], y_first=bounds[2])
+    return inside
+
+
+def region_share(events: EventList) -> float:
+    """Share of the coordinate plane that the region covers, 1 without a region; see `backscal`."""
     area = events.region_area
     if area is None:
         return 1.0
@@ -105,7 +162,7 @@ def backscal(events: EventList) -> float:
     return area / ((bounds[1] - bounds[0] + 1) * (bounds[3] - bounds[2] + 1))
 
 
-def spectrum_frame(events: EventList, task: str) -> dict[str, Any]:
+def spectrum_frame(events: EventList, task: str, exposure_map: ExposureMap | None = None) -> dict[str, Any]:
     """Attributes that all spectra of a selection share: exposure, scalings, header, GTI and region."""
     header = product_header(events)
     header.set("HDUCLAS2", "TOTAL", "source and background together")
@@ -115,7 +172,7 @@ def spectrum_frame(events: EventList, task: str) -> dict[str, Any]:
         header.add_history(f"  {line}")
     return {
         "exposure": events.exposure,
-        "backscal": backscal(events),
+        "backscal": backscal(events, exposure_map),
         "areascal": 1.0,
         "header": header,
         "gti": events.gti,
@@ -166,7 +223,14 @@ def _times_of_ccds(frame: dict[str, Any], events: EventList, counts: NDArray[np.
     frame["header"].set("CCDSRC", main, "CCD with most of the events")
 
 
-def extract_spectrum(events: EventList, *, binning: int | None = None, allow_empty: bool = False) -> Spectrum:
+def extract_spectrum(
+    events: EventList,
+    *,
+    binning: int | None = None,
+    exposure_map: ExposureMap | None = None,
+    wmap: str | bool | None = None,
+    allow_empty: bool = False,
+) -> Spectrum:
     """Spectrum of counts of the selected events.
 
     Parameters
@@ -175,6 +239,11 @@ def extract_spectrum(events: EventList, *, binning: int | None = None, allow_emp
         Selected events.
     binning : int, optional
         Values of the energy column that make one channel; by default as the mission's spectra have it, else one.
+    exposure_map : ExposureMap, optional
+        For BACKSCAL, see `backscal`.
+    wmap : str or bool, optional
+        Frame of the weighted map that becomes part of the spectrum ("sky", "det"...); True for "sky", False for none.
+        By default "sky" where a region is selected.
     allow_empty : bool
         Whether a spectrum without any count is acceptable.
 
@@ -194,10 +263,11 @@ def extract_spectrum(events: EventList, *, binning: int | None = None, allow_emp
     RegionError
         If the region covers no pixel.
     """
-    frame = spectrum_frame(events, "extract_spectrum")
+    frame = spectrum_frame(events, "extract_spectrum", exposure_map)
     accumulator = SpectrumAccumulator(events, coarse=_channels(events, binning))
     by_ccd = None if events.ccd_column is None else _CCDCounts(events.ccd_column)
-    run_pass(events, [accumulator] if by_ccd is None else [accumulator, by_ccd])
+    weights = _weighted_map(events, wmap)
+    run_pass(events, [a for a in (accumulator, by_ccd, weights) if a is not None])
     if by_ccd is not None:
         _times_of_ccds(frame, events, by_ccd.counts)
     if not allow_empty and not accumulator.counts.any():
@@ -205,9 +275,20 @@ def extract_spectrum(events: EventList, *, binning: int | None = None, allow_emp
     header = frame["header"]
     header.set("TOTCTS", int(accumulator.counts.sum()), "total counts in spectrum")
     header.set("CHANTYPE", events.energy_column.upper(), "channel type")
+    if weights is not None:
+        frame["wmap"] = weights.hdu(header)
     return Spectrum(
         channel=accumulator.channel, values=accumulator.counts.astype(float), is_rate=False, poisson=True, **frame
     )
+
+
+def _weighted_map(events: EventList, wmap: str | bool | None) -> WeightedMap | None:
+    """Weighted map that is asked for; by default one of the region, where its plane is known."""
+    from wolter.makers.wmap import WeightedMap
+
+    if wmap is False or (wmap is None and not (events.regions and events.bounds is not None)):
+        return None
+    return WeightedMap(events, wmap if isinstance(wmap, str) else "sky")
 
 
 def _channels(events: EventList, binning: int | None) -> tuple[int, int, int] | None:

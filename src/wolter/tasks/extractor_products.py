@@ -20,7 +20,7 @@ from wolter.makers.headers import add_region_subspace, product_header
 from wolter.makers.image import ImageAccumulator, ImageGrid, image_header
 from wolter.makers.lightcurve import BinnedTimes, LightCurveAccumulator
 from wolter.makers.passes import Accumulator
-from wolter.makers.spectrum import SpectrumAccumulator, backscal
+from wolter.makers.spectrum import SpectrumAccumulator, region_share
 from wolter.makers.stokes import stokes_rates
 from wolter.makers.sums import StokesAccumulator
 
@@ -175,7 +175,7 @@ class Run:
     @property
     def backscal(self) -> float:
         """BACKSCAL."""
-        return 1.0 if self.area is None else backscal(self.events)
+        return 1.0 if self.area is None else region_share(self.events)
 
     def _region(self) -> Any:
         return self.events.regions[0].pixels if self.events.regions else None

@@ -295,6 +295,7 @@ def calculate(p: Mapping[str, Any], tell: Callable[[str], None]) -> tuple[Spectr
         header=_header(inputs, tell),
         gti=None,
         region=None,
+        wmap=None,
         path=None,
         **dict.fromkeys(("telescop", "instrume", "detnam"), ""),
         **_auxiliary(p, inputs),
