@@ -87,7 +87,6 @@ class Holdings:
         from astropy.table import Table
 
         rows = [(f.name, f.role or "", f.size or 0, f.chosen) for f in self.files] or None
-        kinds = ("U64", "U32", "i8", "bool")
         table: Any = Table(
             rows=rows or None, names=("name", "role", "size", "chosen"), dtype=("U64", "U32", "i8", "bool")
         )

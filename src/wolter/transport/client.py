@@ -73,10 +73,11 @@ class Policy:
 class Transient(Exception):
     """Something that may go better next time."""
 
-    def __init__(self, error: TransportError, wait: float | None = None) -> None:
+    def __init__(self, error: TransportError, wait: float | None = None, *, slow: bool = False) -> None:
         super().__init__(str(error))
         self.error = error
         self.wait = wait
+        self.slow = slow  # counts as a failure even though bytes have come
 
 
 class Cancelled(Exception):
@@ -215,15 +216,16 @@ class Client:
         attempt : callable
             Raises `Transient` when another attempt makes sense.
         progress : callable
-            Grows while attempts achieve something; the count of retries then starts again.
+            How far the work has come; whenever an attempt gets further than all before it, the count of retries
+            starts again.
         """
         failures, before = 0, progress()
         for _ in range(_MOST_ATTEMPTS):
             try:
                 return attempt()
             except Transient as exc:
-                failures = 0 if progress() > before else failures + 1
-                before = progress()
+                failures = 0 if progress() > before and not exc.slow else failures + 1
+                before = max(before, progress())
                 if failures > self.policy.retries:
                     times = "" if failures == 1 else f" ({failures} attempts)"
                     exc.error.cause += times
@@ -269,7 +271,7 @@ def body_pieces(response: Any, client: Client, url: str) -> Iterator[bytes]:
         if lasted > policy.speed_window:
             if count < policy.min_speed * lasted:
                 speed = f"{count / lasted:.0f} bytes per second"
-                raise Transient(_error(f"the server is too slow: {speed}", url, "Try again later."))
+                raise Transient(_error(f"the server is too slow: {speed}", url, "Try again later."), slow=True)
             mark, count = time.monotonic(), 0
 
 

@@ -130,6 +130,7 @@ def download(
     for attempt in (1, 2):
         with _locked(_part(target), client) as part:
             if not overwrite and target.is_file():  # another process has been faster
+                _discard(target)
                 progress(target.stat().st_size)
                 return Download(target, request.url, target.stat().st_size, present=True)
             state = _fill(client, request, part, s3_endpoint, progress)
@@ -272,13 +273,17 @@ def _fill(
             try:
                 _attempt(client, request, url, part, state, progress)
                 return
+            except Transient as exc:
+                if state.total is not None:
+                    exc.error.cause += f"; {_size(part)} of {state.total} bytes are here"
+                raise
             except _Shorter:
                 progress(-_size(part))
                 part.truncate(0)
                 state.validator, state.total, state.resumed = {}, None, 0
         raise Transient(TransportError("the file changes while it is fetched", file=request.url))
 
-    client.persist(attempt, lambda: state.moved)
+    client.persist(attempt, lambda: _size(part))
     return state
 
 
@@ -337,7 +342,7 @@ def _attempt(
         _pour(client, response, request, part, start, have, state, progress)
     if total is not None and _size(part) < total:
         error = TransportError(
-            f"the server announced {total} bytes and closed the connection after {_size(part)}",
+            "the server closed the connection before the end",
             file=request.url,
             cure="Try again later; what has come is kept.",
         )
