@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from wolter.compat.xspec.errors import XspecError
 from wolter.compat.xspec.plotkinds import Curve, Window
@@ -50,14 +53,27 @@ def draw(windows: list[Window], device: str) -> None:
     from wolter import fits
 
     path, form = place
-    figure = Figure(figsize=(8, 4 + 2 * (len(windows) - 1)), layout="constrained")
+    figure = Figure(figsize=(8, 4.5 + 1.5 * (len(windows) - 1)), layout="constrained")
     FigureCanvasAgg(figure)
     ratios = [2.0] + [1.0] * (len(windows) - 1)
     panes = figure.subplots(len(windows), 1, squeeze=False, gridspec_kw={"height_ratios": ratios})[:, 0]
     for pane, window in zip(panes, windows, strict=True):
         _pane(pane, window)
+    _stack(panes, windows)
     with fits.atomic_path(path, overwrite=True) as temporary:
         figure.savefig(temporary, format=form, dpi=150)
+
+
+def _stack(panes: Any, windows: list[Window]) -> None:
+    """Panes with the same abscissa share it, as XSPEC's do."""
+    for upper, lower, above, below in zip(panes[:-1], panes[1:], windows[:-1], windows[1:], strict=True):
+        if above.labels[0] != below.labels[0] or "contour" in (above.kind, below.kind):
+            continue
+        lower.set_xscale(upper.get_xscale())
+        lower.sharex(upper)
+        upper.set_xlabel("")
+        upper.tick_params(labelbottom=False)
+        lower.set_title("")
 
 
 def _pane(pane: Any, window: Window) -> None:
@@ -70,16 +86,61 @@ def _pane(pane: Any, window: Window) -> None:
         for level in window.levels or ():
             pane.axhline(level, color="0.6", lw=0.8)
     x, y, title = window.labels
-    pane.set_xlabel(x)
-    pane.set_ylabel(y)
+    pane.set_xlabel(_powers(x))
+    pane.set_ylabel(_powers(y), fontsize=10 if len(y) < 30 else 8)
     pane.set_title(title, fontsize=10)
     if window.logarithmic:
         pane.set_xscale("log")
         pane.set_yscale("log", nonpositive="mask")
+        _limit(pane, window)
     if window.kind == "ratio":
         pane.axhline(1.0, color="0.4", lw=0.8)
     elif window.kind in ("resid", "delchi"):
         pane.axhline(0.0, color="0.4", lw=0.8)
+    for command in window.commands:
+        _command(pane, command)
+
+
+def _powers(text: str) -> str:
+    """``cm^-2`` with a raised exponent."""
+    return re.sub(r"\^(-?\d+)", r"$^{\1}$", text)
+
+
+def _limit(pane: Any, window: Window) -> None:
+    """The logarithmic range of data and whole models, six decades at the most: components fall to nothing."""
+    shown = [v for c in window.curves for v in (c.y, c.model) if v is not None]
+    values = np.concatenate([np.asarray(v, dtype=float).ravel() for v in shown]) if shown else np.zeros(0)
+    values = values[np.isfinite(values) & (values > 0)]
+    if values.size:
+        top = float(values.max())
+        pane.set_ylim(max(0.5 * float(values.min()), 1e-6 * top), 2.0 * top)
+
+
+def _command(pane: Any, text: str) -> None:
+    """A PLT command: ranges, labels and logarithms are done, what concerns screens and fonts is not."""
+    words = text.split()
+    verb = words[0].lower() if words else ""
+    axis = words[1].lower()[:1] if len(words) > 1 else ""
+    if len(verb) > 0 and "rescale".startswith(verb) and axis in ("x", "y"):
+        ends = [float(w) if _is_number(w) else None for w in words[2:4]]
+        {"x": pane.set_xlim, "y": pane.set_ylim}[axis](*ends)
+    elif len(verb) > 1 and "label".startswith(verb):
+        rest = " ".join(words[2:]).strip("\"'")
+        setter = {"x": pane.set_xlabel, "y": pane.set_ylabel, "t": pane.set_title, "o": pane.set_title}.get(axis)
+        if setter is not None:
+            setter(rest)
+    elif verb == "log":
+        off = "off" in (w.lower() for w in words)
+        for name in [w.lower() for w in words[1:] if w.lower() in ("x", "y")] or ["x", "y"]:
+            {"x": pane.set_xscale, "y": pane.set_yscale}[name]("linear" if off else "log")
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _curve(pane: Any, curve: Curve, colour: str) -> None:
