@@ -7,6 +7,8 @@ al. 2013, ApJ 770, 103) with the shape of the archive's products (tungsten edges
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from wolter.errors import SimulationError
@@ -21,6 +23,7 @@ _AREA = (
 )  # keV, cm2
 
 
+@cache
 def nominal_responses(detector: str = "FPMA") -> NominalPair:
     """RMF and ARF of one module, 4096 channels of 40 eV; those of the two are alike.
 

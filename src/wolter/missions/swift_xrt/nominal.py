@@ -7,6 +7,8 @@ the shape of the archive's public responses, quantum efficiency included; the en
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from wolter.errors import SimulationError
@@ -21,6 +23,7 @@ _AREA = (
 )  # keV, cm2
 
 
+@cache
 def nominal_responses(detector: str = "XRT") -> NominalPair:
     """RMF and ARF of the camera, 1024 channels of 10 eV.
 

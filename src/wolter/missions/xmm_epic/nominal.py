@@ -8,6 +8,8 @@ Spectra have channels of 5 eV, 4096 for pn and 2400 for MOS. All headers say NOM
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from wolter.errors import SimulationError
@@ -28,6 +30,7 @@ _MOS = (
 _CAMERAS = {"PN": ("EPN", _PN, 4096, 0.0041), "M1": ("EMOS1", _MOS, 2400, 0.0031), "M2": ("EMOS2", _MOS, 2400, 0.0031)}
 
 
+@cache
 def nominal_responses(detector: str = "PN") -> NominalPair:
     """RMF and ARF of one camera.
 

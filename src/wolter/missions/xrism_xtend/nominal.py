@@ -6,6 +6,8 @@ Observatory Guide); the energy resolution is 0.18 keV at 6 keV (same source). Al
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from wolter.errors import SimulationError
@@ -20,6 +22,7 @@ _AREA = (
 )  # keV, cm2
 
 
+@cache
 def nominal_responses(detector: str = "XTEND") -> NominalPair:
     """RMF and ARF of Xtend, 4096 channels of 6 eV.
 
