@@ -16,6 +16,9 @@ __all__ = ["main"]
 _VERBS = {
     "info": ("info", "What a file or an observation holds."),
     "extract": ("extract", "Spectra, light curve, image and polarisation from event files."),
+    "image": ("image", "Images and mosaics in any band and coordinate system; rate maps."),
+    "detect": ("detect", "Find sources on an image; positions, count rates, regions."),
+    "lightcurve": ("lightcurve", "Light curves, hardness ratios, Bayesian blocks, flare-free good times."),
     "fit": ("fit", "Fit a model to spectra; errors, fluxes, figures, report."),
     "grid": ("grid", "Step parameters through a grid with all others refitted; contours."),
     "mdp": ("mdp", "Minimum detectable polarisation, measured or predicted."),

@@ -94,7 +94,7 @@ def command(
         if gti is not None:
             selection["gti"] = GTI.read(gti)
         if expression is not None:
-            selection["expression"] = expression
+            selection |= {"expression": expression, "dialect": observation.mission.dialect}
         spectra = observation.spectra(
             *regions,
             stokes=stokes,

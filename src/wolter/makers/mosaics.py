@@ -280,6 +280,7 @@ def mosaic(
         below = None if None in backgrounds else mosaic(backgrounds, counts.grid, method=method, executor=executor)
         return RateMap(counts, seconds, background=below, outside=images[0].outside)
     if kind is EventList:
+        grid = options.pop("grid", grid)
         images = _binned(images, grid, executor, options)
     elif options:
         raise DataError(f"{', '.join(options)}: only event lists are selected from", cure="Select from the events.")
