@@ -250,6 +250,6 @@ def sensitivity(rmf: RMF, arf: ARF | None, variance: ArrayLike) -> Array:
         weight = np.where(var > 0, 1.0 / var, 0.0)
     matrix = rmf.matrix
     rows = np.asarray(matrix.rows() if callable(matrix.rows) else matrix.rows)
-    square = matrix.values**2 * weight[matrix.indices()]
+    square = matrix.values.astype(np.float64) ** 2 * weight[matrix.indices()]
     out: Array = np.bincount(rows, weights=square, minlength=rmf.n_energies).astype(np.float64)
     return out if arf is None else out * arf.specresp**2
