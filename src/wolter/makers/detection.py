@@ -86,17 +86,32 @@ def background_map(
     float64[ny, nx]
         weight × Σ counts / Σ weight; where next to nothing is left around a pixel the mean of the field is used.
     """
-    from scipy.ndimage import gaussian_filter
+    from scipy.ndimage import gaussian_filter, zoom
 
     good = weight > 0 if keep is None else keep & (weight > 0)
     total = float((weight * good).sum())
     mean = float((counts * good).sum()) / total if total > 0 else 0.0
-    top = gaussian_filter(np.where(good, counts, 0.0), scale, mode="constant", truncate=3.0)
-    below = gaussian_filter(np.where(good, weight, 0.0), scale, mode="constant", truncate=3.0)
+    if not mean > 0:
+        return np.zeros(counts.shape)
+    # A map as smooth as this is made on coarser pixels, an eighth of its scale, and interpolated.
+    factor = max(1, int(scale / 8.0))
+    top, below = (_binned(np.where(good, v, 0.0), factor) for v in (counts, weight))
+    sigma = scale / factor
+    top, below = (gaussian_filter(v, sigma, mode="constant", truncate=3.0) for v in (top, below))
     # One count's worth of the mean steadies the rate where little of the field is left.
-    prior = max(1.0 / (2.0 * np.pi * scale**2), 1e-6)
-    rate = (top + prior) / (below + prior / mean) if mean > 0 else np.zeros(counts.shape)
+    prior = max(factor**2 / (2.0 * np.pi * scale**2), 1e-6)
+    rate = (top + prior) / (below + prior / mean)
+    if factor > 1:
+        rate = zoom(rate, factor, order=1, mode="nearest", grid_mode=True)[: counts.shape[0], : counts.shape[1]]
     return rate * weight
+
+
+def _binned(data: NDArray[Any], factor: int) -> Float:
+    """Sums over blocks of pixels; the last blocks may reach beyond the image."""
+    ny, nx = (-(-n // factor) for n in data.shape)
+    padded = np.zeros((ny * factor, nx * factor))
+    padded[: data.shape[0], : data.shape[1]] = data
+    return padded.reshape(ny, factor, nx, factor).sum(axis=(1, 3))
 
 
 def _tail(number: Any, expected: Any) -> Float:
