@@ -7,10 +7,11 @@ not raises NotImplementedError naming it.
 from __future__ import annotations
 
 from wolter.compat.xspec.chains import Chain, ChainManager
-from wolter.compat.xspec.data import DataManager, Spectrum
+from wolter.compat.xspec.data import Spectrum
 from wolter.compat.xspec.errors import XspecError
 from wolter.compat.xspec.fake import FakeitSettings
 from wolter.compat.xspec.fitting import FitManager
+from wolter.compat.xspec.manager import DataManager
 from wolter.compat.xspec.models import Model, ModelManager
 from wolter.compat.xspec.parameters import Component, Parameter
 from wolter.compat.xspec.plotting import PlotManager

@@ -26,7 +26,7 @@ def find(name: str, beside: Path | None = None) -> str | None:
     base = os.path.expandvars(os.path.expanduser(base))
     places = [Path(base)] + ([beside / Path(base).name] if beside is not None else [])
     for place in places:
-        for path in (place, place.with_name(place.name + ".gz")):
+        for path in (place, place.with_name(place.name + ".gz"), place.with_name(place.name + ".Z")):
             if path.is_file():
                 return f"{path.absolute()}{rest}"
     return None
