@@ -196,6 +196,45 @@ def test_library_holds_no_mixing_component():
     assert b"3PsfI" not in content
 
 
+# --- convolutions see the whole response -----------------------------------------------------------------------------
+
+
+CONVOLVED = {
+    "cflux*powerlaw": {"cflux.Emin": 1.0, "cflux.Emax": 9.0},
+    "simpl*diskbb": {"diskbb.Tin": 0.4, "simpl.FracSctr": 0.5},
+    "powerlaw+TBabs(gsmooth(gaussian))": {"gsmooth.Sig_6keV": 0.8, "gaussian.LineE": 3.0},
+    "constant*cflux(simpl*diskbb)*TBabs": {"cflux.Emin": 1.0, "cflux.Emax": 9.0},
+}
+
+
+@pytest.mark.parametrize("expression", CONVOLVED)
+def test_convolutions_do_not_depend_on_what_is_noticed(expression):
+    """As in XSPEC they act on all energies of the response, not on those that reach the noticed bins."""
+    wide = counts(power_law())
+    rates = []
+    for low, high in ((0.0, 100.0), (4.0, 5.0)):
+        fit = Fit(SpectrumSet([wide]).select(low * u.keV, high * u.keV), expression, statistic="cstat")
+        for name, value in CONVOLVED[expression].items():
+            fit.set(name, value)
+        first = fit.dataset.spectra[0].binned.bins.position[0]
+        rates.append((first, fit.folded()[0], fit.intensity_rates()[0], fit.dataset.grids[0].edges))
+    (whole_first, *whole, all_edges), (part_first, *part, edges) = rates
+    assert len(edges) < 0.6 * len(all_edges)  # the rest of the model is computed where it is needed only
+    place = slice(part_first - whole_first, part_first - whole_first + len(part[0]))
+    for ours, theirs in zip(part, whole, strict=True):
+        np.testing.assert_allclose(ours, theirs[place], rtol=1e-12)
+
+
+def test_flux_of_a_component_in_a_narrow_band():
+    """cflux over 1-9 keV from data of 4-5 keV: the flux of the power law that made them."""
+    data = SpectrumSet([counts(power_law(2.0, 0.5), exposure=1e6, seed=None)]).select(4 * u.keV, 5 * u.keV)
+    fit = Fit(data, "cflux*powerlaw", statistic="cstat")
+    for name, value in {"cflux.Emin": 1.5, "cflux.Emax": 9.0, "powerlaw.PhoIndex": 2.0, "powerlaw.norm": 1.0}.items():
+        fit.set(name, value, frozen=True)
+    fit.run()
+    assert 10 ** fit["cflux.lg10Flux"].value == pytest.approx(0.5 * np.log(9.0 / 1.5) * 1.602177e-9, rel=1e-3)
+
+
 # --- XSPEC's library and Python in two groups -------------------------------------------------------------------------
 
 

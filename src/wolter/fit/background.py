@@ -95,7 +95,7 @@ class _JointModelSet(ModelSet):
             others = tuple(i for i in grid.spectra if i in backgrounds)
             for members, own in ((sources, True), (others, False)):
                 if members:
-                    self._add(EnergyGrid(grid.edges, members, grid.first_row), node, count, own=own)
+                    self._add(EnergyGrid(grid.edges, members, grid.first_row, grid.full), node, count, own=own)
         plans = dataset.background_plans
         families: list[tuple[Array, list[int]]] = []
         for index, plan in plans.items():
@@ -109,7 +109,7 @@ class _JointModelSet(ModelSet):
             start = min(plans[i].rows.start for i in listed)
             stop = max(plans[i].rows.stop for i in listed)
             edges = np.ascontiguousarray(full[start : stop + 1])
-            self._add(_BackgroundGrid(edges, tuple(listed), start), node, count, own=False)
+            self._add(_BackgroundGrid(edges, tuple(listed), start, full), node, count, own=False)
 
     def _add(self, grid: EnergyGrid, node: Node, count: int, *, own: bool) -> None:
         contexts: list[Context] = []
@@ -119,7 +119,7 @@ class _JointModelSet(ModelSet):
             if context not in contexts:
                 contexts.append(context)
             place[index] = contexts.index(context)
-        compiled = CompiledModel(node, grid.edges, contexts)
+        compiled = CompiledModel(node, grid.edges, contexts, around=grid.full)
         terms = range(count) if own else range(count, len(compiled.plans))
         self.grids.append(GridModel(grid, compiled, place, tuple(terms)))
 

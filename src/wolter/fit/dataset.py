@@ -150,11 +150,14 @@ class EnergyGrid:
         Numbers (from zero) of the spectra on it.
     first_row : int
         Place of the first bin in the redistribution matrix.
+    full : array [m + 1], optional
+        All energies of the redistribution matrix.
     """
 
     edges: Array
     spectra: tuple[int, ...]
     first_row: int
+    full: Array | None = None
 
 
 class Dataset:
@@ -329,7 +332,7 @@ class Dataset:
         for full, members in families:
             start = min(self.spectra[i].plan.rows.start for i in members)
             stop = max(self.spectra[i].plan.rows.stop for i in members)
-            out.append(EnergyGrid(np.ascontiguousarray(full[start : stop + 1]), tuple(members), start))
+            out.append(EnergyGrid(np.ascontiguousarray(full[start : stop + 1]), tuple(members), start, full))
         return out
 
     def fold_job(self, grid: EnergyGrid, spectra: Sequence[int]) -> FoldJob:

@@ -87,7 +87,7 @@ class ModelSet:
                 if context not in contexts:
                     contexts.append(context)
                 place[index] = contexts.index(context)
-            self.grids.append(GridModel(grid, CompiledModel(node, grid.edges, contexts), place))
+            self.grids.append(GridModel(grid, CompiledModel(node, grid.edges, contexts, around=grid.full), place))
 
 
 @dataclass(eq=False)

@@ -98,8 +98,8 @@ def predict_mdp(model: Any, response: Any, background: Any = 0.0, exposure: Any 
 def _rate(model: Model, rmf: RMF, area: ARF, low: float, high: float) -> float:
     notice = notice_range(rmf.e_min, rmf.e_max, low, high)
     plan = folding_plan(rmf, area, notice)
-    flux = model.evaluate(plan.edges, context=Context(0, {}, model.settings))
-    return float(plan.fold(flux).sum())
+    flux = model.evaluate(plan.full_edges, context=Context(0, {}, model.settings))
+    return float(plan.fold(flux[plan.rows]).sum())
 
 
 def _background(value: Any, low: float, high: float) -> float:

@@ -259,7 +259,7 @@ class _SourcesModels(ModelSet):
                 start = min(plans[i].rows.start for i in members)
                 stop = max(plans[i].rows.stop for i in members)
                 edges = np.ascontiguousarray(full[start : stop + 1])
-                grid = _SourceGrid(edges, tuple(members), start, {i: plans[i] for i in members})
+                grid = _SourceGrid(edges, tuple(members), start, full, {i: plans[i] for i in members})
                 contexts: list[Context] = []
                 place: dict[int, int] = {}
                 for index in members:
@@ -267,7 +267,7 @@ class _SourcesModels(ModelSet):
                     if context not in contexts:
                         contexts.append(context)
                     place[index] = contexts.index(context)
-                compiled = CompiledModel(node, edges, contexts)
+                compiled = CompiledModel(node, edges, contexts, around=full)
                 self.grids.append(GridModel(grid, compiled, place, tuple(terms[source.number])))
 
 
@@ -440,6 +440,6 @@ class SourcesFit(Fit):
         out = {}
         for entry in self.source_entries(number):
             first = (entry.group - 1) * self.table.width
-            compiled = CompiledModel(part.node, entry.plan.edges, (entry.context,))
+            compiled = CompiledModel(part.node, entry.plan.edges, (entry.context,), around=entry.plan.full_edges)
             out[entry.number - 1] = entry.plan.fold(compiled.evaluate(row[None, first + part.columns])[0, 0])
         return out

@@ -294,7 +294,7 @@ class FitState:
         for entry in self.dataset.spectra:
             context = Context(0, entry.context.xflt, entry.context.settings)
             first = (entry.group - 1) * self.table.width
-            compiled = CompiledModel(self.model.node, entry.plan.edges, (context,))
+            compiled = CompiledModel(self.model.node, entry.plan.edges, (context,), around=entry.plan.full_edges)
             out.append(entry.plan.fold(compiled.evaluate(full[None, first : first + self.table.width])[0, 0]))
         return out
 

@@ -78,8 +78,9 @@ class Layout:
 class _LeafPlan:
     """A component at its place in the model, with a memory of its latest values."""
 
-    def __init__(self, leaf: Leaf, first: int, contexts: Sequence[Context]) -> None:
+    def __init__(self, leaf: Leaf, first: int, contexts: Sequence[Context], edges: Array) -> None:
         self.definition: ComponentDef = leaf.component
+        self.edges = edges
         count = len(self.definition.parameters)
         self.columns = slice(first, first + count)
         self.column_set = frozenset(range(first, first + count))
@@ -92,7 +93,7 @@ class _LeafPlan:
         self._memo: dict[tuple[int, bytes], Array] = {}
         self._layouts: dict[Layout, tuple[list[int], npt.NDArray[np.intp] | None]] = {}
 
-    def values(self, edges: Array, pars: Array, context: int) -> Array:
+    def values(self, pars: Array, context: int) -> Array:
         """Values [M or 1, n] for parameter rows [M, P] of the component alone, as seen in one context."""
         variant = int(self.variant[context])
         if len(pars) > 1 and (pars.shape[1] == 0 or (pars[1:] == pars[0]).all()):
@@ -103,14 +104,14 @@ class _LeafPlan:
             known = self._memo.get(key)
             if known is not None:
                 return known
-        out = self.definition.function(edges, np.ascontiguousarray(pars), self.contexts[variant])
+        out = self.definition.function(self.edges, np.ascontiguousarray(pars), self.contexts[variant])
         if key is not None:
             if len(self._memo) >= _MEMO_SIZE:
                 del self._memo[next(iter(self._memo))]
             self._memo[key] = out
         return out
 
-    def grid(self, edges: Array, pars: Array, layout: Layout, context: int) -> Array:
+    def grid(self, pars: Array, layout: Layout, context: int) -> Array:
         """Values [B or 1, U or 1, n] for parameter rows [B, U, P] of the whole model with a known layout."""
         rows = self._layouts.get(layout)
         if rows is None:
@@ -120,7 +121,7 @@ class _LeafPlan:
         if len(take) < own.shape[1]:
             own = own[:, take] if len(take) > 1 else own[:, :1]
         batch, count = own.shape[:2]
-        flat = self.values(edges, own.reshape(batch * count, own.shape[2]), context)
+        flat = self.values(own.reshape(batch * count, own.shape[2]), context)
         if len(flat) == 1:
             return flat[None]
         cube = flat.reshape(batch, count, flat.shape[1])
@@ -151,6 +152,9 @@ class CompiledModel:
         Ascending energies, keV.
     contexts : sequence of Context
         What distinguishes the spectra (Stokes parameter, XFLT keys, settings).
+    around : array [m + 1], optional
+        Energies of the whole response, of which `edges` is a part: what convolutions act on. Photons come from, and
+        fluxes are taken over, energies from which nothing reaches the noticed bins.
 
     Raises
     ------
@@ -158,7 +162,14 @@ class CompiledModel:
         If the edges do not ascend, or for components that mix the spectra of several data groups.
     """
 
-    def __init__(self, node: Node, edges: npt.ArrayLike, contexts: Sequence[Context] = (Context(),)) -> None:
+    def __init__(
+        self,
+        node: Node,
+        edges: npt.ArrayLike,
+        contexts: Sequence[Context] = (Context(),),
+        *,
+        around: Array | None = None,
+    ) -> None:
         self.edges: Array = np.ascontiguousarray(edges, dtype=float)
         if self.edges.ndim != 1 or self.edges.size < 2 or not (np.diff(self.edges) > 0).all() or self.edges[0] <= 0:
             raise ModelError("the energy grid of a model must be positive and ascending")
@@ -176,9 +187,15 @@ class CompiledModel:
             every += [replace(self.contexts[number], stokes=s) for s in range(3)]
             for c in (number, *range(first, first + 3)):
                 self._stokes[c] = (first, first + 1, first + 2)
+        convolved = _convolved(node)
+        whole = self.edges if around is None else np.ascontiguousarray(around, dtype=float)
+        start = int(np.searchsorted(whole, self.edges[0]))
+        self._window = slice(start, start + self.edges.size - 1)
+        if convolved and not np.array_equal(whole[start : start + self.edges.size], self.edges):
+            raise ModelError("the energies of a model are not part of those around them")
         first = 0
         for leaf in leaves(node):
-            self._leaves[leaf.index] = _LeafPlan(leaf, first, every)
+            self._leaves[leaf.index] = _LeafPlan(leaf, first, every, whole if leaf.index in convolved else self.edges)
             first += len(leaf.component.all_parameters)
         self.n_parameters = first
         self.plans = tuple(self._plan(factors) for factors in _distribute(node))
@@ -236,9 +253,7 @@ class CompiledModel:
         for index in plan.scalars:
             leaf = self._leaves[index]
             rows = pars[:, leaf.columns]
-            values = [
-                leaf.values(self.edges, rows, list(leaf.variant).index(v))[:, 0] for v in range(len(leaf.contexts))
-            ]
+            values = [leaf.values(rows, list(leaf.variant).index(v))[:, 0] for v in range(len(leaf.contexts))]
             if len(values) == 1:
                 out *= values[0]
             else:
@@ -279,6 +294,8 @@ class CompiledModel:
         out: Array | None = None
         for factor in factors:
             value = self._node(factor, pars, layout, context, hoisted=hoisted)
+            if hoisted and isinstance(factor, Convolve):  # of the whole response; what is inside stays whole
+                value = value[..., self._window]
             out = value if out is None else out * value
         return np.ones((1, 1, self.edges.size - 1)) if out is None else out
 
@@ -286,7 +303,7 @@ class CompiledModel:
         """Value [B or 1, U or 1, n] of a node; below a convolution norms belong to it (`hoisted` false)."""
         if isinstance(node, Leaf):
             plan = self._leaves[node.index]
-            value = plan.grid(self.edges, pars, layout, context)
+            value = plan.grid(pars, layout, context)
             if plan.norm is not None and not hoisted:
                 value = value * pars[:, :, plan.norm, None]
             return value
@@ -302,7 +319,7 @@ class CompiledModel:
     def _convolve(self, node: Convolve, pars: Array, layout: Layout, context: int) -> Array:
         plan = self._leaves[node.component.index]
         batch, count = pars.shape[:2]
-        n = self.edges.size - 1
+        n = plan.edges.size - 1
         flat: Array
         if plan.definition.kind == "mix":
             parts = [self._node(node.operand, pars, layout, c) for c in self._stokes[context]]
@@ -313,9 +330,8 @@ class CompiledModel:
         rows = pars[:, :, plan.columns].reshape(batch * count, -1)
         function: Callable[..., Array] = plan.definition.function
         seen = plan.contexts[int(plan.variant[context])]
-        return function(self.edges, np.ascontiguousarray(rows), seen, np.ascontiguousarray(flat)).reshape(
-            batch, count, n
-        )
+        out = function(plan.edges, np.ascontiguousarray(rows), seen, np.ascontiguousarray(flat))
+        return out.reshape(batch, count, n)
 
     def terms(self, pars: npt.ArrayLike) -> list[Term]:
         """All terms for a batch of parameter sets [B, P]; equal shapes are computed once.
@@ -351,6 +367,15 @@ class CompiledModel:
     def _check_width(self, rows: Array) -> None:
         if rows.shape[1] != self.n_parameters:
             raise ModelError(f"{rows.shape[1]} parameter values given for a model with {self.n_parameters}")
+
+
+def _convolved(node: Node) -> set[int]:
+    """Numbers of the components that a convolution acts on, and of the convolutions."""
+    if isinstance(node, Leaf):
+        return set()
+    if isinstance(node, Convolve):
+        return {leaf.index for leaf in leaves(node)}
+    return set().union(*(_convolved(child) for child in (node.terms if isinstance(node, Sum) else node.factors)))
 
 
 def _distribute(node: Node) -> list[list[Node]]:

@@ -247,7 +247,7 @@ def mean_rate(spectrum: Spectrum, model: Model, values: Array) -> Array:
         )
     plan = folding_plan(spectrum.rmf, spectrum.arf)
     context = Context.of_spectrum(spectrum.xflt, model.settings)
-    rate = plan.fold(model.evaluate(plan.edges, values, context))
+    rate = plan.fold(model.evaluate(plan.full_edges, values, context)[..., plan.rows])
     if not np.isfinite(rate).all():
         raise SimulationError(
             f"the model is not a number in {int((~np.isfinite(rate)).sum())} channels",
