@@ -18,7 +18,7 @@ __all__ = ["ACT_TO_DET", "BORESIGHT", "DET_SIZE", "det_to_angle"]
 DET_SIZE = 1810
 _CENTRE = 905.5
 _GAP = 26.0  # pixels between CCDs
-_HALF = 0.5 * _GAP + 320.5  # from the middle of the plane to the middle of a CCD
+_HALF = 0.5 * _GAP + 320.0  # from the middle of the plane to the middle of a CCD: pixels coincide
 BORESIGHT = (1024.5, 1024.5)  # DETX, DETY
 
 # CCD -> DET = matrix @ (ACTX, ACTY, 1); pixels 1 to 640.
