@@ -26,6 +26,8 @@ from wolter.makers import light_curve
 from wolter.makers.livetime import LiveFraction
 from wolter.makers.pile_up import core_excised, pile_up
 from wolter.makers.timing import epoch_folding, fold, periodogram
+from wolter.observation import Observation
+from wolter.sky import circle
 
 
 def curve(rate, error=None, *, start=0.0, width=10.0, **extra) -> LightCurve:
@@ -304,6 +306,8 @@ def test_pile_up(tmp_path):
     assert region.shapes[0].sizes[0].value == pytest.approx(want * 3.6, rel=0.05)
     whole = core_excised(events, place, 10 * u.arcsec, inner=0 * u.arcsec)
     assert len(whole.shapes) == 1
+    with pytest.warns(WolterWarning, match="piled up"):
+        Observation(path).spectra(circle(place, 60 * u.arcsec))
     other = EventList.read(write_events(tmp_path / "i.fits", data))
     assert pile_up(other).limit is None
     with pytest.raises(DataError, match="limit"):

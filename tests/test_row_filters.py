@@ -60,6 +60,25 @@ def test_sas_dialect_of_a_selection(mos):
     assert got.tolist() == want
 
 
+def test_the_filter_that_made_the_file(mos, tmp_path):
+    """The expression in the file's own history (SLCTEXPR), with a GTI file and a region beside it."""
+    path, data = mos
+    lo, hi = np.quantile(data["TIME"], [0.2, 0.5])
+    columns = [afits.Column(n, "D", array=np.array([v])) for n, v in (("START", lo), ("STOP", hi))]
+    afits.BinTableHDU.from_columns(columns, name="STDGTI").writeto(tmp_path / "mos1_exp1_gti.fits")
+    (tmp_path / "r.reg").write_text("physical\ncircle(25000,24000,3000)\n")
+    good = (data["TIME"] >= lo) & (data["TIME"] <= hi)
+    near = np.hypot(data["X"] - 25000.0, data["Y"] - 24000.0) <= 3000
+    text = "#XMMEA_EM && (PATTERN <= 12) && (FLAG .eq. 0) && GTI(mos1_exp1_gti.fits,TIME)"
+    with fits.open(path) as f:
+        table = f["EVENTS"]
+        base = (data["PATTERN"] <= 12) & (data["FLAG"] == 0) & good
+        assert np.array_equal(row_mask(table, text, dialect="sas", folder=tmp_path), base)
+        both = row_mask(table, f'{text} && region("r.reg", X, Y)', dialect="sas", folder=tmp_path)
+        assert np.array_equal(both, base & near)
+        assert both.sum() > 100
+
+
 def test_conditions_between_rows(mos):
     """Offsets refer to rows of the file, whatever else is selected."""
     path, data = mos

@@ -494,12 +494,16 @@ def _first_headers(path: Path, number: int = 3) -> list[fits.Header]:
 def _make_spectra(job: tuple[Any, ...]) -> list[tuple[Spectrum, Spectrum | None]]:
     """Source and background spectra of one detector: one pair, or three for I, Q, U."""
     from wolter.makers import extract_spectrum, extract_stokes
+    from wolter.makers.pile_up import warn_of_pile_up
 
     events, source, background, stokes, selection = job
     inside = events.select(region=source, **selection)
     outside = None if background is None else events.select(region=background, **selection)
     if stokes is None:
-        return [(extract_spectrum(inside), None if outside is None else extract_spectrum(outside))]
+        made_source = extract_spectrum(inside)
+        if source is not None:
+            warn_of_pile_up(inside, float(made_source.counts.sum()))
+        return [(made_source, None if outside is None else extract_spectrum(outside))]
     made = extract_stokes(inside, weighting=stokes)
     if outside is None:
         return [(s, None) for s in (made.i, made.q, made.u)]

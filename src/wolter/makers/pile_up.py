@@ -19,7 +19,7 @@ from wolter.errors import DataError, WolterWarning
 from wolter.sky import RegionSet, annulus
 from wolter.units import to_arcsec
 
-__all__ = ["PileUp", "core_excised", "pile_up"]
+__all__ = ["PileUp", "core_excised", "pile_up", "warn_of_pile_up"]
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,26 @@ def pile_up(events: EventList, *, warn: bool = True) -> PileUp:
     """
     limit, mode = _limit(events)
     found = PileUp(events.count() / events.ontime, limit, mode)
-    if warn and found.piled_up:
-        warnings.warn(
-            f"{events.path.name}: {found.rate:.3g} count/s are above {limit:g}, from where on a point source in mode "
-            f"{mode} is piled up; use core_excised() to leave out the centre",
-            WolterWarning,
-            stacklevel=2,
-        )
+    if warn:
+        _warn(events, found)
     return found
+
+
+def warn_of_pile_up(events: EventList, counts: float) -> None:
+    """Warn if so many counts in the good time of a source region mean pile-up for a point source."""
+    if events.mission.pile_up:
+        limit, mode = _limit(events)
+        _warn(events, PileUp(counts / events.ontime, limit, mode))
+
+
+def _warn(events: EventList, found: PileUp) -> None:
+    if found.piled_up:
+        warnings.warn(
+            f"{events.path.name}: {found.rate:.3g} count/s are above {found.limit:g}, from where on a point source in "
+            f"mode {found.mode} is piled up; use core_excised() to leave out the centre",
+            WolterWarning,
+            stacklevel=3,
+        )
 
 
 def core_excised(events: EventList, centre: Any, outer: Any, *, inner: Any = None, step: Any = None) -> RegionSet:
