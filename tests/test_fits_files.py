@@ -236,7 +236,7 @@ def test_what_is_not_a_fits_file(tmp_path):
         "page": (b"<!DOCTYPE html><html>404</html>", "web page"),
         "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "Git LFS pointer"),
         "zip": (b"PK\x03\x04" + b"\0" * 100, "packed by zip"),
-        "z": (b"\x1f\x9d" + b"\0" * 100, r"\(\.Z\)"),
+        "z": (b"\x1f\x9d" + b"\0" * 100, "compress stream is damaged"),
         "gz_of_text": (gzip.compress(b"hello"), "not a FITS file"),
         "gz_of_nothing": (gzip.compress(b""), "not a FITS file"),
     }

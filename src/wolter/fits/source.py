@@ -7,9 +7,12 @@ import os
 import threading
 import zlib
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from wolter.errors import FitsError, suggest
+from wolter.errors import FitsError, TransportError, suggest
+
+if TYPE_CHECKING:
+    from wolter.transport import RemoteFile, Transport
 
 __all__ = ["BytesSource", "FileSource", "Source", "StreamSource", "bytes_source", "open_source"]
 
@@ -21,15 +24,19 @@ KEEP_HDU = 16 << 20
 KEEP_ALL = 64 << 20
 # Compressed files up to this size are checked to their end at the first look at data.
 SMALL_FILE = 32 << 20
-_MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
+_MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x1f\x9d": "compress"}
 
 
 class Source(Protocol):
     """Bytes at offsets."""
 
     name: str
-    size: int | None  # None while unknown (streams)
     streamed: bool
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the file, None while unknown (streams)."""
+        ...
 
     def read_into(self, offset: int, view: memoryview) -> int:
         """Fill a view from an offset on; fewer bytes come back only at the end of the file."""
@@ -115,9 +122,14 @@ class StreamSource:
 
     streamed = True
 
-    def __init__(self, name: str, kind: str, data: memoryview | None = None) -> None:
-        self.name, self.kind, self._data = name, kind, data
-        self.packed_size = os.path.getsize(name) if data is None else len(data)
+    def __init__(
+        self, name: str, kind: str, data: memoryview | None = None, *, remote: RemoteFile | None = None
+    ) -> None:
+        self.name, self.kind, self._data, self._remote = name, kind, data, remote
+        if remote is not None:
+            self.packed_size = remote.size
+        else:
+            self.packed_size = os.path.getsize(name) if data is None else len(data)
         self.size: int | None = None
         self.passes = 0
         self.kept_bytes = 0
@@ -132,7 +144,10 @@ class StreamSource:
             raise FitsError("the file has been closed", file=self.name, cure="Read before leaving the with block.")
         if self._file is not None:
             self._file.close()
-        self._file = open(self.name, "rb", buffering=0) if self._data is None else io.BytesIO(self._data)  # noqa: SIM115
+        if self._remote is not None:
+            self._file = self._remote.stream()
+        else:
+            self._file = open(self.name, "rb", buffering=0) if self._data is None else io.BytesIO(self._data)  # noqa: SIM115
         self._engine = _decompressor(self.kind)
         self._position = 0
         self._finished = False
@@ -222,6 +237,9 @@ class StreamSource:
                 return engine.decompress(b"", _OUTPUT)
             data = self._pending or self._file.read(_INPUT)
             self._pending = b""
+            if not data and self.kind == "compress":  # has no mark at its end
+                self._finished = True
+                return engine.flush()
             if not data:
                 raise FitsError(
                     f"the {self.kind} stream is truncated: it ends after {self._position} inflated bytes",
@@ -229,7 +247,7 @@ class StreamSource:
                     cure="Fetch the file again.",
                 )
             return engine.decompress(data, _OUTPUT)
-        except FitsError:
+        except (FitsError, TransportError):
             raise
         except Exception as exc:  # zlib.error, isal's error, LZMAError, OSError of bz2 and of the disk
             raise FitsError(
@@ -297,6 +315,10 @@ def _decompressor(kind: str) -> Any:
         except ImportError:
             return _Inflate()
         return igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+    if kind == "compress":
+        from wolter.fits.lzw import LzwDecompressor
+
+        return LzwDecompressor()
     if kind == "bzip2":
         import bz2
 
@@ -306,7 +328,16 @@ def _decompressor(kind: str) -> Any:
     return lzma.LZMADecompressor()
 
 
-def open_source(path: Path | str) -> Source:
+def _open_remote(url: str, transport: Transport | None) -> Source:
+    """Source of a file on a server: ranges of a plain file, a stream of a compressed one."""
+    from wolter.transport import default_transport
+
+    remote = (transport or default_transport()).open(url)
+    kind = _packed(remote.read(0, 6))
+    return StreamSource(url, kind, remote=remote) if kind else remote
+
+
+def open_source(path: Path | str, transport: Transport | None = None) -> Source:
     """Source of a file's bytes, chosen by its first bytes, never by its name.
 
     Raises
@@ -315,6 +346,8 @@ def open_source(path: Path | str) -> Source:
         The file is missing, a folder, empty, not readable, or compressed in a way not supported.
     """
     name = os.fspath(path)
+    if name.startswith(("http://", "https://", "s3://")) and isinstance(path, str):
+        return _open_remote(name, transport)
     if os.path.isdir(name):
         raise FitsError("this is a folder, not a file", file=name, cure="Name the file inside it.")
     try:
@@ -333,7 +366,7 @@ def open_source(path: Path | str) -> Source:
     if kind:
         source.close()
         return StreamSource(name, kind)
-    for magic, kind in ((b"\x1f\x9d", "compress (.Z)"), (b"PK\x03\x04", "zip")):
+    for magic, kind in ((b"PK\x03\x04", "zip"),):
         if head.startswith(magic):
             source.close()
             raise FitsError(f"files packed by {kind} are not read", file=name, cure="Unpack it first.")
