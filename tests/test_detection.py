@@ -89,6 +89,21 @@ def test_sources_of_the_two_observations_together(stack, shared):
         assert abs(found["rate"][k] - float(row["countrates_0.3-10keV"])) < error
 
 
+def test_sources_with_exposure_maps_made_here(stack, shared):
+    """From event lists, housekeeping and bad pixels alone: maps with vignetting, mosaic, rates."""
+    from wolter import Observation
+
+    _, grid, published = stack
+    seen = [Observation(shared("swift", f"1whsp_0126+33_0008537400{k}")) for k in (1, 5)]
+    total = mosaic([o.exposure_map("XRT", like=grid, energy=1.5 * u.keV) for o in seen])
+    image = mosaic([o.events["XRT"] for o in seen], grid, energy=(0.3, 10) * u.keV)
+    found = detect(RateMap(image, total))
+    assert len(found) == 2
+    assert (found["vignetting"] == 1).all()  # it is in the map
+    for k, row in enumerate(published):
+        assert abs(found["rate"][k] - float(row["countrates_0.3-10keV"])) < float(row["countrates_error_0.3-10keV"])
+
+
 def test_simulated_sources_are_found_with_their_counts():
     """Points blurred by a Gaussian on a background with an exposure gradient; positions and rates come back."""
     rng = np.random.default_rng(11)

@@ -193,3 +193,13 @@ def _same_origin(image: Image, exposure: ExposureMap) -> None:
                 file=exposure.path or image.path,
                 cure=f"Use the map of the same {what}.",
             )
+    band = exposure.energy
+    if band is None or "E_MIN" not in image.header or "E_MAX" not in image.header:
+        return
+    low, high = image.header.number("E_MIN"), image.header.number("E_MAX")
+    if band[1] < low or band[0] > high:
+        raise DataError(
+            f"the image is of {low:g}-{high:g} keV, the exposure map of {band[0]:g}-{band[1]:g} keV",
+            file=exposure.path or image.path,
+            cure="Make the map for the band of the image.",
+        )
