@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from wolter.makers.image import make_image, make_images, sky_image
     from wolter.makers.lightcurve import light_curve
     from wolter.makers.livetime import LiveFraction
+    from wolter.makers.merge import merge_events
     from wolter.makers.mosaics import common_grid, mosaic, regrid
     from wolter.makers.pile_up import core_excised, pile_up
     from wolter.makers.polarisation import PolarisationCube, polarisation_cube
@@ -41,6 +42,7 @@ _EXPORTS = {
     "extract_spectrum": "spectrum",
     "extract_stokes": "stokes",
     "light_curve": "lightcurve",
+    "merge_events": "merge",
     "common_grid": "mosaics",
     "make_image": "image",
     "make_images": "image",
@@ -70,6 +72,7 @@ __all__ = [
     "extract_spectrum",
     "extract_stokes",
     "light_curve",
+    "merge_events",
     "make_image",
     "make_images",
     "mosaic",

@@ -89,7 +89,7 @@ def _open(p: Mapping[str, Any]) -> tuple[EventList, tuple[int, int] | None]:
     if text.startswith("@") or "," in text.split("[")[0]:
         raise TaskError(
             f"several event files ({text}) are not merged by this version",
-            cure="Run the task once for each file.",
+            cure="Make one file of them first (wolter.makers.merge_events), or run the task once for each.",
         )
     try:
         name = fits.parse_name(text)
