@@ -93,7 +93,7 @@ def test_rows_of_type_ii_spectra():
         ("evt.fits[EVENTS]]", "not"),
         ("evt.fits[EVENTS]x", "not understood"),
         ("evt.fits[PI=200:50]", "wrong order"),
-        ("https://example.org/evt.fits", "Fetch the file first"),
+        ("ftp://example.org/evt.fits", "Fetch the file first"),
         ("-", "standard input"),
         ("@files.lis", "list of files"),
         ("", "empty"),

@@ -14,6 +14,9 @@ __all__ = ["main"]
 
 # verb -> (module, one line for `wolter --help`); modules are imported only for the verb that is called
 _VERBS = {
+    "search": ("search", "Find observations of a target in the archives."),
+    "fetch": ("fetch", "Fetch what an analysis needs of an observation."),
+    "archive": ("archive", "Serve a folder of observations as an archive, for teaching and tests."),
     "info": ("info", "What a file or an observation holds."),
     "extract": ("extract", "Spectra, light curve, image and polarisation from event files."),
     "image": ("image", "Images and mosaics in any band and coordinate system; rate maps."),

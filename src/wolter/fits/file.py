@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wolter.errors import FitsError, WolterWarning, suggest
 from wolter.fits._errors import MissingHDUError
@@ -18,6 +18,9 @@ from wolter.fits.header import BLOCK, Header
 from wolter.fits.name import FileName, parse_name
 from wolter.fits.source import Source, StreamSource, bytes_source, open_source
 from wolter.fits.table import TableHDU
+
+if TYPE_CHECKING:
+    from wolter.transport import Transport
 
 __all__ = ["FitsFile", "open"]
 
@@ -302,18 +305,25 @@ class FitsFile:
 
 
 def open(
-    name: str | os.PathLike[str] | bytes | bytearray | memoryview, *, ext: int | str | None = None, verify: bool = False
+    name: str | os.PathLike[str] | bytes | bytearray | memoryview,
+    *,
+    ext: int | str | None = None,
+    verify: bool = False,
+    transport: Transport | None = None,
 ) -> FitsFile:
     """Open a FITS file; compressed ones (gzip, bzip2, xz) are recognised by their contents and inflated on the way.
 
     Parameters
     ----------
     name : str, Path, FileName or bytes
-        Path, with cfitsio's ``[EXTENSION]`` if wanted, or the contents of a file.
+        Path, with cfitsio's ``[EXTENSION]`` if wanted; address of a file on a server (``https://``, ``s3://``), of
+        which only the parts needed are fetched; or the contents of a file.
     ext : int or str, optional
         HDU that `FitsFile.hdu` is to be; goes before the one in the name.
     verify : bool
         Compare all check sums now.
+    transport : Transport, optional
+        Connections for files on servers.
 
     Raises
     ------
@@ -332,7 +342,7 @@ def open(
                 file=filename.path,
                 cure="Read it as an event list, or open the file without the filter.",
             )
-        source = open_source(filename.path)
+        source = open_source(filename.url or filename.path, transport)
     if ext is not None:
         filename = filename.with_ext(ext)
     file = FitsFile(source, filename, contents)

@@ -16,6 +16,7 @@ from wolter.errors import FitsError
 
 __all__ = ["FileName", "Range", "parse_name"]
 
+_REMOTE = re.compile(r"(https?|s3):/+(?=[^/])", re.IGNORECASE)  # Path makes one slash of two
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _PLUS = re.compile(r"(.+)\+(\d{1,5})\Z", re.DOTALL)
 _BRACE = re.compile(r"(.+)\{([^{}]*)\}\s*\Z", re.DOTALL)
@@ -75,6 +76,15 @@ class FileName:
     spectrum_row: int | None = None
 
     @property
+    def url(self) -> str | None:
+        """Address of a file on a server, None for local files."""
+        text = str(self.path)
+        match = _REMOTE.match(text)
+        if match is None or os.path.lexists(text):
+            return None
+        return f"{match[1].lower()}://{text[match.end() :]}"
+
+    @property
     def has_filter(self) -> bool:
         """Whether the name asks for some of the rows only."""
         return bool(self.row_filter or self.extractor_ranges or self.spectrum_row is not None)
@@ -109,19 +119,22 @@ def parse_name(text: str | PathLike[str]) -> FileName:
     Parameters
     ----------
     text : str or path
-        E.g. ``"evt.fits.gz[EVENTS][PI>=50&&PI<200]"``, ``"evt.fits+1"``, ``"evt.fits[PI=50:199]"``, ``"src.pha{3}"``.
+        E.g. ``"evt.fits.gz[EVENTS][PI>=50&&PI<200]"``, ``"evt.fits+1"``, ``"evt.fits[PI=50:199]"``, ``"src.pha{3}"``,
+        ``"https://server/evt.fits[EVENTS]"``, ``"s3://bucket/evt.fits"``.
 
     Raises
     ------
     FitsError
         The syntax is wrong, or is a part of cfitsio's that changes the data while opening (column filters,
-        binning, image sections of tables, remote files) and that is not done here.
+        binning, image sections of tables) and that is not done here.
     """
     if isinstance(text, FileName):
         return text
     name = fspath(text).strip() if isinstance(text, str) else fspath(text)
     if not name:
         raise FitsError("the file name is empty")
+    if _REMOTE.match(name) and not os.path.lexists(name):
+        return _parse_parts(name)
     scheme = _SCHEME.match(name)
     if scheme and scheme[1].lower() == "file":
         name = name[scheme.end() :]

@@ -15,6 +15,7 @@ from wolter._version import __version__
 from wolter.errors import FitsError
 from wolter.fits.build import new_table
 from wolter.fits.column import Column
+from wolter.fits.name import parse_name
 from wolter.fits.table import TableHDU
 
 __all__ = ["Input", "Provenance", "file_sha256", "read_provenance"]
@@ -139,6 +140,8 @@ def read_provenance(hdu: TableHDU) -> list[Provenance]:
 def file_sha256(path: str | PathLike[str]) -> str:
     """SHA-256 of a file as 64 hexadecimal digits.
 
+    A file on a server is not fetched for this: what the server says of its identity (ETag, size) stands for it.
+
     Raises
     ------
     FitsError
@@ -146,6 +149,12 @@ def file_sha256(path: str | PathLike[str]) -> str:
     """
     import hashlib
 
+    url = parse_name(path).url if str(path).lower().startswith(("http", "s3")) else None
+    if url is not None:
+        from wolter.transport import default_transport
+
+        info = default_transport().info(url)
+        return f"etag {info.etag or 'unknown'}, {info.size} bytes"
     try:
         with open(path, "rb", buffering=0) as f:
             return hashlib.file_digest(f, "sha256").hexdigest()

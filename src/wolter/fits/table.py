@@ -20,6 +20,7 @@ __all__ = ["Block", "TableHDU"]
 # Rows are read into one buffer of about this size, which stays in the second-level cache while columns are
 # copied out of it: see docs/decisions/0010-own-fits-reader.md for the measurements.
 CHUNK_BYTES = 1 << 20
+REMOTE_CHUNK_BYTES = 1 << 24  # fewer, larger requests
 
 
 class Block:
@@ -216,7 +217,8 @@ class TableHDU(HDU):
         fields = [self.field(n) for n in names]
         decoders = {n: decoder(f, null) for n, f in zip(names, fields, strict=True)}
         views: dict[str, np.ndarray] = {}
-        for first, n, buffer in self.raw_rows(start, stop, size):
+        spans = [(f.offset, f.nbytes) for f in fields]
+        for first, n, buffer in self.raw_rows(start, stop, size, spans=spans):
             if first == start:  # the buffer stays the same, so the views are made once
                 views = {
                     name: field_view(f, buffer, len(buffer) // max(self.row_bytes, 1), self.row_bytes)
@@ -227,15 +229,19 @@ class TableHDU(HDU):
             yield Block(first, n, views, decoders)
 
     def raw_rows(
-        self, start: int, stop: int, size: int | None = None, *, finish: bool = True
+        self, start: int, stop: int, size: int | None = None, *, finish: bool = True,
+        spans: Sequence[tuple[int, int]] | None = None,
     ) -> Iterator[tuple[int, int, np.ndarray]]:
         """Stored rows, chunk by chunk: (first row, number of rows, uint8 buffer that is used again).
 
-        With ``finish`` a compressed stream is checked to its end behind the last row.
+        With ``finish`` a compressed stream is checked to its end behind the last row. ``spans`` (offset, length) tells
+        which bytes of each row matter: of a file on a server the others may not be fetched, and are undefined then.
         """
         width = self.row_bytes
-        step = max(1, min(size or max(1, CHUNK_BYTES // max(width, 1)), stop - start))
         region = self.region if self.region is not None else self.prepare()
+        columns = getattr(region.source, "read_columns", None)
+        chunk = CHUNK_BYTES if columns is None else REMOTE_CHUNK_BYTES
+        step = max(1, min(size or max(1, chunk // max(width, 1)), stop - start))
         if isinstance(region.source, StreamSource) and region.source.affords(region.size):
             region.hold()
         region.check(width, self.nrows)
@@ -243,7 +249,10 @@ class TableHDU(HDU):
         view = buffer.data
         for first in range(start, stop, step):
             n = min(step, stop - first)
-            region.read_into(first * width, view[: n * width], width, self.nrows)
+            if columns is not None and spans:
+                columns(region.offset + first * width, view[: n * width], width, n, spans)
+            else:
+                region.read_into(first * width, view[: n * width], width, self.nrows)
             yield first, n, buffer
         if finish and stop == self.nrows:
             region.finish()

@@ -12,6 +12,16 @@ from wolter.transport.client import Policy
 from wolter.transport.download import Download, Request
 from wolter.transport.listing import Entry
 from wolter.transport.reader import RemoteFile
-from wolter.transport.session import Transport
+from wolter.transport.session import Transport, default_transport
 
-__all__ = ["Download", "Entry", "Policy", "RemoteFile", "Request", "Transport", "is_remote", "safe_path"]
+__all__ = [
+    "Download",
+    "Entry",
+    "Policy",
+    "RemoteFile",
+    "Request",
+    "Transport",
+    "default_transport",
+    "is_remote",
+    "safe_path",
+]

@@ -22,6 +22,7 @@ __all__ = ["Entry", "list_files"]
 _DEEPEST = 12
 _MOST_FILES = 200_000
 _PAGE_BYTES = 64 << 20
+_PAGE_KEYS = 1000  # most that S3 gives at once
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def _s3(transport: Transport, url: str) -> Iterator[Entry]:
     token: str | None = None
     seen: set[str] = set()
     while True:
-        params = {"list-type": "2", "prefix": key, "encoding-type": "url"}
+        params = {"list-type": "2", "prefix": key, "encoding-type": "url", "max-keys": str(_PAGE_KEYS)}
         if token:
             params["continuation-token"] = token
         text = transport.fetch(base, params=params, limit=_PAGE_BYTES)

@@ -48,9 +48,13 @@ class RemoteFile:
     moved : int
         Bytes of bodies received so far.
     requests : int
+    streamed : bool
+        False: it is read at any place (as `wolter.fits` asks its sources).
     units : frozenset of str
         Range units that the server offers.
     """
+
+    streamed = False
 
     def __init__(self, transport: Transport, url: str) -> None:
         self.transport, self.name = transport, url
@@ -61,7 +65,7 @@ class RemoteFile:
         self._etag: str | None = None
         self._multi: bool | None = None
         self.units: frozenset[str] = frozenset({"bytes"})
-        self.size = 0
+        self.size: int = 0
         self._first()
 
     def _first(self) -> None:
@@ -146,7 +150,7 @@ class RemoteFile:
         def attempt() -> None:
             nonlocal done
             wanted = {"Range": f"bytes={offset + done}-{offset + len(view) - 1}", **self._same()}
-            with client.exchange("GET", self.address, headers=wanted, accept=(206,)) as response:
+            with client.exchange("GET", self.address, headers=wanted, accept=(206, 412)) as response:
                 self._unchanged(response)
                 given = response.headers.get("Content-Range", "").strip()
                 if not given.startswith(f"bytes {offset + done}-"):
@@ -160,18 +164,13 @@ class RemoteFile:
             if done < len(view):
                 raise Transient(TransportError("the transfer broke off", file=self.name))
 
-        try:
-            client.persist(attempt, lambda: done)
-        except TransportError as exc:
-            if exc.status in (200, 412):
-                raise self._changed() from exc
-            raise
+        client.persist(attempt, lambda: done)
 
     def _same(self) -> dict[str, str]:
         return {"If-Match": self._etag} if self._etag and not self._etag.startswith("W/") else {}
 
     def _unchanged(self, response: Any) -> None:
-        if self._etag and response.headers.get("ETag") not in (None, self._etag):
+        if response.status_code == 412 or (self._etag and response.headers.get("ETag") not in (None, self._etag)):
             raise self._changed()
 
     def _changed(self) -> TransportError:
@@ -232,7 +231,7 @@ class RemoteFile:
         def attempt() -> bool:
             data.clear()
             with client.exchange(
-                "GET", self.address, headers={"Range": unit, **self._same()}, accept=(200, 206, 416)
+                "GET", self.address, headers={"Range": unit, **self._same()}, accept=(200, 206, 412, 416)
             ) as response:
                 self._unchanged(response)
                 given = response.headers.get("Content-Range", "")
@@ -275,7 +274,7 @@ class RemoteFile:
 
         def attempt() -> bool:
             headers = {"Range": f"bytes={text}", **self._same()}
-            with client.exchange("GET", self.address, headers=headers, accept=(200, 206, 416)) as response:
+            with client.exchange("GET", self.address, headers=headers, accept=(200, 206, 412, 416)) as response:
                 self._unchanged(response)
                 kind = response.headers.get("Content-Type", "")
                 if response.status_code != 206 or "multipart/byteranges" not in kind.lower():
@@ -296,6 +295,31 @@ class RemoteFile:
 
         return client.persist(attempt)
 
+    def stream(self) -> Sequential:
+        """The file from its beginning, for readers that go straight through."""
+        return Sequential(self)
+
     def close(self) -> None:
         """Forget what was read ahead."""
         self._ahead.clear()
+
+
+class Sequential:
+    """A remote file read from front to back, in ranges that grow while the reader goes on."""
+
+    def __init__(self, file: RemoteFile) -> None:
+        self.file, self._at, self._next = file, 0, 1 << 16
+        self._buffer = b""
+
+    def read(self, nbytes: int) -> bytes:
+        """Up to so many bytes; none at the end."""
+        if not self._buffer:
+            self._buffer = self.file.read(self._at, self._next)
+            self._at += len(self._buffer)
+            self._next = min(2 * self._next, 1 << 23)
+        out, self._buffer = self._buffer[:nbytes], self._buffer[nbytes:]
+        return out
+
+    def close(self) -> None:
+        """Forget what was read."""
+        self._buffer = b""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from wolter.transport.listing import Entry, list_files
 from wolter.transport.progress import ByteProgress
 from wolter.transport.reader import RemoteFile
 
-__all__ = ["Info", "Transport"]
+__all__ = ["Info", "Transport", "default_transport"]
 
 ANSWER_BYTES = 512 << 20  # largest answer held in memory
 
@@ -49,7 +51,8 @@ class Transport:
     policy : Policy, optional
         Time limits, retries, pace, number of parallel transfers.
     s3_endpoint : str, optional
-        Server for ``s3://`` addresses in place of Amazon's, e.g. ``"http://localhost:5000"``.
+        Server for ``s3://`` addresses in place of Amazon's, e.g. ``"http://localhost:5000"``; by default what
+        AWS_ENDPOINT_URL_S3 says, as for other S3 clients.
 
     Notes
     -----
@@ -59,7 +62,7 @@ class Transport:
 
     def __init__(self, policy: Policy | None = None, *, s3_endpoint: str | None = None) -> None:
         self.policy = policy or Policy()
-        self.s3_endpoint = s3_endpoint
+        self.s3_endpoint = s3_endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or None
         self._client = Client(self.policy)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -284,3 +287,13 @@ def _in_parallel(
             first.cure = f"{first.cure or ''} {len(jobs) - left} of {len(jobs)} files are complete.".strip()
         raise first
     return [f.result() for f in futures]
+
+
+@cache
+def _shared(endpoint: str | None) -> Transport:
+    return Transport(s3_endpoint=endpoint)
+
+
+def default_transport() -> Transport:
+    """The connections that are used where none are given; they are shared so that they can be used again."""
+    return _shared(os.environ.get("AWS_ENDPOINT_URL_S3") or None)

@@ -1,0 +1,64 @@
+"""`wolter fetch`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from wolter.cli._archive import archive_options, host_of
+from wolter.cli._common import emit, example, json_option, note, overwrite_option, polite_warnings
+
+__all__ = ["command"]
+
+
+@click.command(
+    "fetch",
+    epilog=example(
+        "wolter fetch 01004701 --list",
+        "wolter fetch 01004701 --to data",
+        'wolter fetch 00031973040 00031973043 --what "cleaned events" --what attitude --to data',
+    ),
+)
+@click.argument("obsid", nargs=-1, required=True)
+@click.option("--mission", "-m", help="Needed when several missions number their observations alike.")
+@click.option("--what", multiple=True, metavar="ROLE", help="Role of files, 'all', or 'default'; may be repeated.")
+@click.option("--name", "names", multiple=True, metavar="PATTERN", help="Files of these names too, e.g. 'auxil/*'.")
+@click.option("--to", default=".", type=click.Path(file_okay=False), help="Folder [.]; files come into TO/OBSID.")
+@click.option("--host", default="auto", help="auto, mirror, s3, https, tar, or a mission's own archive (xsa) [auto].")
+@click.option("--list", "list_only", is_flag=True, help="Show files, roles and sizes and fetch nothing.")
+@click.option("--no-verify", is_flag=True, help="Do not check sums of files that have come.")
+@archive_options
+@overwrite_option
+@json_option
+def command(obsid: tuple[str, ...], list_only: bool, as_json: bool, **how: Any) -> None:
+    """Fetch what an analysis needs of observations: chosen files, verified; goes on where it was interrupted."""
+    from wolter.archive import fetch, locate
+
+    servers = host_of(how)
+    what = list(how["what"]) or None
+    results: list[dict[str, Any]] = []
+    lines: list[str] = []
+    with polite_warnings():
+        for one in obsid:
+            if list_only:
+                host = how["host"] if how["host"] in ("mirror", "s3", "https") else "auto"
+                holdings = locate(
+                    one, mission=how["mission"], what=what, names=how["names"], archive=servers, host=host
+                )
+                files = [{"name": f.name, "role": f.role, "size": f.size, "chosen": f.chosen} for f in holdings.files]
+                results.append({"obsid": one, "mission": holdings.entry.mission.name, "size": holdings.size,
+                                "total": holdings.total, "files": files})  # fmt: skip
+                lines.append(str(holdings))
+                continue
+            got = fetch(
+                one, mission=how["mission"], what=what, names=how["names"], to=how["to"], archive=servers,
+                host=how["host"], verify=not how["no_verify"], overwrite=how["overwrite"],
+            )  # fmt: skip
+            result = {"obsid": one, "mission": got.mission, "path": got.path, "size": got.size, "moved": got.moved,
+                      "files": list(got.files)}  # fmt: skip
+            results.append(result)
+            come = "" if got.moved else " (all there already)"
+            note(f"{one}: {len(got.files)} files, {got.size / 1e6:.2f} MB{come}")
+            lines.append(str(got.path))
+    emit({"observations": results}, as_json, "\n".join(lines))
