@@ -337,8 +337,22 @@ def test_python_models_convolve_and_know_the_spectrum(swift):
         x.Spectrum("target_sr.pha", respFile=RMF, arfFile="target_sr.arf").ignore("**-29 801-**")
         m = x.Model("numbered*powerlaw", setPars=(1.0, 2.1, 8e-5))
         assert (sum(m.folded(1)), sum(m.folded(2))) == pytest.approx((plain, 2 * plain))
-        with pytest.raises(x.XspecError, match="must take 5 arguments"):
-            x.AllModels.addPyMod(twice, ('f "" 1. 0. 0. 10. 10. 0.01',), "add", False, True)
+        seen = []
+
+        def flat(engs, params, flux):
+            seen.append(params)
+            flux[:] = np.diff(engs) * params[0]
+
+        info = ("level photons 2. 0. 0. 1. 1. 0.01", '*scale "cm" 3.0', "$switch 1")  # a default beyond its limits
+        x.AllModels.addPyMod(flat, info, "add")
+        m = x.Model("flat")
+        assert m.flat.parameterNames == ["level", "scale", "switch", "norm"]
+        x.AllModels.setEnergies("1. 3. 4 lin")
+        assert m.values(0) == pytest.approx([1.0] * 4)
+        assert seen[-1] == (2.0, 3.0, 1.0, 1.0)  # the norm behind the parameters
+        x.AllModels.setEnergies("reset")
+        with pytest.raises(x.XspecError, match="energies, parameters and flux"):
+            x.AllModels.addPyMod(lambda a, b: None, ('f "" 1. 0. 0. 10. 10. 0.01',), "add")
         x.AllModels.clear()
         x.AllData.clear()
 
@@ -379,8 +393,10 @@ def test_several_plots_in_one_string(swift):
     x.Plot.xAxis = "keV"
     x.Plot("data model resid")
     assert [x.Plot.labels(w)[1] for w in (1, 2, 3)] == [
-        "counts/s/keV", "Photons cm^-2 s^-1 keV^-1", "counts/s/keV",
-    ]  # fmt: skip
+        "counts s$^{-1}$ keV$^{-1}$",
+        "Photons cm$^{-2}$ s$^{-1}$ keV$^{-1}$",
+        "counts s$^{-1}$ keV$^{-1}$",
+    ]
     y = x.Plot.y()
     x.Plot()  # the same again
     assert x.Plot.y(1, 1) == y

@@ -125,9 +125,41 @@ def test_contours(fitted, panes):
     x.Plot.device = "a.png"
     x.Plot("contour")
     (pane,) = panes[0]
-    assert (pane.get_xlabel(), pane.get_ylabel()) == ("PhoIndex", "norm")
+    assert (pane.get_xlabel(), pane.get_ylabel()) == ("Parameter: PhoIndex", "Parameter: norm")
     assert len(pane.collections) == 1
     assert list(pane.collections[0].levels) == pytest.approx(x.Plot.contourLevels())
+
+
+@pytest.mark.parametrize(
+    ("kind", "axis", "y"),
+    [
+        ("ldata", "keV", "counts s$^{-1}$ keV$^{-1}$"),
+        ("data", "channel", "counts s$^{-1}$ chan$^{-1}$"),
+        ("counts", "keV", "counts keV$^{-1}$"),
+        ("eeufspec", "keV", "keV$^{2}$ (Photons cm$^{-2}$ s$^{-1}$ keV$^{-1}$)"),
+        ("model", "angstrom", "Photons cm$^{-2}$ s$^{-1}$ Hz$^{-1}$"),
+        ("eufspec", "angstrom", r"F$_{\nu}$ (Jy)"),
+        ("chisq", "keV", r"sign(data-model) $\times$ $\Delta$ $\chi^{2}$"),
+        ("ratio", "keV", "ratio"),
+    ],
+)
+def test_labels_are_those_of_xspec_for_matplotlib(fitted, kind, axis, y):
+    x.Plot.xAxis = axis
+    x.Plot(kind)
+    where = {"channel": "Channel", "keV": "Energy (keV)", "angstrom": "Wavelength (angstrom)"}[axis]
+    assert x.Plot.labels()[:2] == (where, y)
+    x.Plot.area = True
+    x.Plot(kind)
+    assert x.Plot.labels()[1] == (f"{y} cm$^{{-2}}$" if kind in ("ldata", "data", "counts") else y)
+
+
+def test_question_mark_lists_the_plots(fitted, capsys):
+    x.Xset.chatter = 10
+    x.Plot("?")
+    said = capsys.readouterr().out
+    assert "ldata" in said
+    assert "contour" in said
+    assert "polangle" in said
 
 
 def test_raised_exponents():

@@ -183,7 +183,7 @@ def test_figures(session, tmp_path, name, magic):
     x.Plot("ldata", "ratio")
     x.Plot.device = "/null"
     assert (tmp_path / name.split("/")[0]).read_bytes().startswith(magic)
-    assert x.Plot.labels() == ("Energy (keV)", "counts/s/keV", "data and folded model")
+    assert x.Plot.labels() == ("Energy (keV)", "counts s$^{-1}$ keV$^{-1}$", "data and folded model")
     x.Plot.device = "/xs"
     x.Plot("data")
     x.Plot.device = "nosuch.xyz"

@@ -94,6 +94,11 @@ class Window:
     commands: tuple[str, ...] = field(default=())
 
 
+def plot_names() -> list[str]:
+    """Names of all plots."""
+    return sorted(_NAMES)
+
+
 def full_name(word: str) -> str:
     """Plot type of a word that may be cut short.
 
@@ -365,11 +370,22 @@ def _contour(arguments: str, plot: PlotManager) -> Window:
     names = [n.split(".")[-1] for n in grid.names]
     if len(grid.axes) == 1:
         curve = Curve(grid.axes[0], None, grid.statistic)
-        labels = (names[0], "Statistic", "contour")
+        labels = (_parameter_label(names[0], grid, 0), f"Statistic: {SESSION.options.statistic}", "Confidence region")
     else:
         curve = Curve(grid.axes[0], None, grid.axes[1], z=grid.statistic.T)
-        labels = (names[0], names[1], "Confidence contours")
+        labels = (*(_parameter_label(n, grid, i) for i, n in enumerate(names)), "Confidence contours")
     return Window("contour", False, labels, [curve], tuple(lowest + d for d in levels), plot.commands)
+
+
+def _parameter_label(name: str, grid: Any, axis: int) -> str:
+    """``Parameter: nH (10^22)``, as XSPEC labels the axes of contours."""
+    from wolter.compat.xspec import Fit
+
+    number, entry = str(Fit._step_names[axis]), SESSION.entry
+    index = int("".join(c for c in number if c.isdigit()) or 0)
+    table = entry.table.parameters if entry is not None else []
+    unit = table[index - 1].unit if 0 < index <= len(table) else ""
+    return f"Parameter: {name}" + (f" ({unit})" if unit else "")
 
 
 def _contour_levels(text: str, minimum: float) -> tuple[float, list[float]]:
@@ -390,31 +406,52 @@ def _contour_levels(text: str, minimum: float) -> tuple[float, list[float]]:
     return lowest, levels[:wanted]
 
 
+# XSPEC 12.15's labels, as PyXspec gives them: ready for matplotlib
+_RATE = "counts s$^{{-1}}$ {u}$^{{-1}}$"
+_PHOTONS = "Photons cm$^{{-2}}$ s$^{{-1}}$ {u}$^{{-1}}$"
 _Y_LABELS: dict[str, str] = {
-    "data": "counts/s/{u}",
-    "foldmodel": "counts/s/{u}",
-    "counts": "counts",
-    "background": "counts/s/{u}",
+    "data": _RATE,
+    "foldmodel": _RATE,
+    "counts": "counts {u}$^{{-1}}$",
+    "background": _RATE,
     "ratio": "ratio",
-    "resid": "counts/s/{u}",
+    "resid": _RATE,
     "delchi": "(data-model)/error",
-    "chisq": "sign(data-model) x {s}",
-    "icounts": "normalized integrated counts",
-    "ufspec": "Photons cm^-2 s^-1 {u}^-1",
-    "eufspec": "keV (Photons cm^-2 s^-1 {u}^-1)",
-    "eeufspec": "keV^2 (Photons cm^-2 s^-1 {u}^-1)",
-    "model": "Photons cm^-2 s^-1 {u}^-1",
-    "emodel": "keV (Photons cm^-2 s^-1 {u}^-1)",
-    "eemodel": "keV^2 (Photons cm^-2 s^-1 {u}^-1)",
-    "efficien": "cm^2",
-    "polangle": "Polarization Angle (degrees)",
+    "chisq": r"sign(data-model) $\times$ $\Delta$ {s}",
+    "icounts": "integrated counts",
+    "ufspec": _PHOTONS,
+    "eufspec": f"{{e}} ({_PHOTONS})",
+    "eeufspec": f"{{e}}$^{{{{2}}}}$ ({_PHOTONS})",
+    "model": _PHOTONS,
+    "emodel": f"{{e}} ({_PHOTONS})",
+    "eemodel": f"{{e}}$^{{{{2}}}}$ ({_PHOTONS})",
+    "efficien": "Effective Area (cm$^{{2}}$)",
+    "polangle": "Polarization Angle",
     "polfrac": "Polarization Fraction",
 }
-_TITLES: dict[str, str] = {
-    "data": "data and folded model",
-    "counts": "data and folded model",
-    "model": "Current Theoretical Model",
+_PER_HERTZ = {
+    "eufspec": r"F$_{\nu}$ (Jy)",
+    "emodel": r"F$_{\nu}$ (Jy)",
+    "eeufspec": r"$\nu$ F$_{\nu}$ (ergs cm$^{-2}$ s$^{-1}$)",
+    "eemodel": r"$\nu$ F$_{\nu}$ (ergs cm$^{-2}$ s$^{-1}$)",
 }
+_TITLES: dict[str, str] = {
+    "foldmodel": "folded model",
+    "model": "Current Theoretical Model",
+    "emodel": "Current Theoretical Model",
+    "eemodel": "Current Theoretical Model",
+    "ratio": "data/model",
+    "resid": "residuals",
+    "chisq": "contributions to {s}",
+    "icounts": "integrated counts and folded model",
+    "ufspec": "Unfolded Spectrum",
+    "eufspec": "Unfolded Spectrum",
+    "eeufspec": "Unfolded Spectrum",
+    "efficien": "Total Efficiency",
+    "polangle": "Polarization angle",
+    "polfrac": "Polarization fraction",
+}
+_SYMBOLS = {"chi": r"$\chi^{2}$", "cstat": "C-statistic", "pgstat": "PG-statistic", "pstat": "P-statistic"}
 
 
 def _labels(plot: PlotManager, kind: str) -> tuple[str, str, str]:
@@ -424,8 +461,13 @@ def _labels(plot: PlotManager, kind: str) -> tuple[str, str, str]:
     what = {"channel": "Channel", "energy": f"Energy ({name})", "wave": f"Wavelength ({name})"}[
         "energy" if name == "keV" else axis.kind
     ]
-    unit = "Hz" if axis.kind == "wave" and plot.perHz else name
-    y = _Y_LABELS[kind].format(u=unit, s=SESSION.options.statistic)
+    per_hz = axis.kind == "wave" and plot.perHz
+    unit = "Hz" if per_hz else "chan" if name == "channel" else name
+    symbol = _SYMBOLS.get(SESSION.options.statistic, SESSION.options.statistic)
+    y = _Y_LABELS[kind].format(u=unit, s=symbol, e="erg" if axis.kind == "wave" else name)
+    if per_hz:
+        y = _PER_HERTZ.get(kind, y)
     if plot.area and kind in ("data", "background", "resid", "counts"):
-        y += "/cm^2"
-    return what, y, _TITLES.get(kind, kind)
+        y += " cm$^{-2}$"
+    folded = "data and folded model" if SESSION.active else "data"
+    return what, y, _TITLES.get(kind, "delchi" if kind == "delchi" else folded).format(s=symbol)

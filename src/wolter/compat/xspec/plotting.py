@@ -7,7 +7,7 @@ from typing import Any
 from wolter.compat.xspec import axis as axes
 from wolter.compat.xspec.axis import axis_of
 from wolter.compat.xspec.errors import XspecError, missing
-from wolter.compat.xspec.plotkinds import Curve, Window, make_window, split_panes
+from wolter.compat.xspec.plotkinds import Curve, Window, make_window, plot_names, split_panes
 from wolter.compat.xspec.ranges import number_ranges
 from wolter.compat.xspec.restrict import Restricted
 from wolter.compat.xspec.session import SESSION
@@ -158,12 +158,25 @@ class PlotManager(Restricted):
 
     def __call__(self, *panes: str) -> None:
         """Make a plot with one pane per argument, ``Plot("ldata", "ratio")``, or word; without any, the last again."""
+        if tuple(p.strip() for p in panes) == ("?",):
+            self._list()
+            return
         words = split_panes(tuple(p for p in panes if p)) or self._last
         self._windows = [make_window(self, pane) for pane in words]
         self._last = words
         from wolter.compat.xspec import figures
 
         figures.draw(self._windows, self._device)
+        for command in self._commands:
+            figures.execute(command, self._windows)
+
+    @staticmethod
+    def _list() -> None:
+        """What can be plotted, as XSPEC answers a question mark."""
+        names = plot_names()
+        SESSION.out("Choose from the following sub-commands:")
+        for start in range(0, len(names), 6):
+            SESSION.out("".join(f"{n:<13}" for n in names[start : start + 6]).rstrip())
 
     def _curve(self, plotGroup: int, plotWindow: int) -> Curve:
         if not self._windows:
