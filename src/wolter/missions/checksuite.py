@@ -138,23 +138,30 @@ def check_observation(bench: _Bench) -> None:
         _require(bool(events.gti.contains(time).all()), f"{name}: all events lie in good time")
         _require(abs(events.gti.exposure - _SPAN) < 1e-3, f"{name}: good time is what was asked for")
         _require(events.detector == name, f"{name}: the headers lead to the detector")
-        for key, value in (("ONTIME", None), ("LIVETIME", events.header.get("ONTIME", 0.0) * events.deadc)):
-            told = float(events.header.get(key, 0.0))
-            _require(told <= _SPAN * (1 + 1e-9), f"{name}: {key} is not longer than the good time")
-            _require(value is None or abs(told - value) < 1e-6 * _SPAN, f"{name}: LIVETIME is ONTIME times DEADC")
-        for ccd, good in events.gti_by_ccd.items():
-            extra = (good - events.gti).exposure
-            _require(extra < 1e-6, f"{name}: the good time of CCD {ccd} lies in that of the camera")
-            told = bench.made["truth"]["detectors"][name]["livetimes"][str(ccd)]
-            _require(abs(events.ccd_exposure(ccd) - told) < 1e-6 * told, f"{name}: exposure of CCD {ccd}")
+        _check_times(name, events, told)
         _require(0 < events.deadc <= 1, f"{name}: DEADC is a fraction")
         energy = events.column(column.energy)
         scale = bench.mission.energy
         if scale is not None:
             _require(bool((energy >= scale.first).all() and (energy <= scale.last).all()), f"{name}: channels in range")
+        if bench.mission.selection:
+            kept = events.screened().count()
+            _require(kept == told["events"], f"{name}: the default screening keeps screened events")
         _check_frames(name, events)
         same = again.events[name].column(column.time)
         _require(np.array_equal(time, same), f"{name}: the same seed gives the same events")
+
+
+def _check_times(name: str, events: Any, told: dict[str, Any]) -> None:
+    """Exposure keywords agree with each other and with the good time, of every CCD where these have their own."""
+    header = events.header
+    ontime, livetime = (float(header.get(key, 0.0)) for key in ("ONTIME", "LIVETIME"))
+    _require(0 < ontime <= _SPAN * (1 + 1e-9), f"{name}: ONTIME is not longer than the good time")
+    _require(abs(livetime - ontime * events.deadc) < 1e-6 * _SPAN, f"{name}: LIVETIME is ONTIME times DEADC")
+    for ccd, good in events.gti_by_ccd.items():
+        _require((good - events.gti).exposure < 1e-6, f"{name}: good time of CCD {ccd} lies in the camera's")
+        live = told["livetimes"][str(ccd)]
+        _require(abs(events.ccd_exposure(ccd) - live) < 1e-6 * live, f"{name}: exposure of CCD {ccd}")
 
 
 def _check_frames(name: str, events: Any) -> None:
