@@ -56,6 +56,7 @@ class _Cells(click.ParamType):
     type=click.Path(exists=True, file_okay=False, path_type=Path, resolve_path=True),
     help="Current folder of the cells [a notebook's own folder; for a script, this one].",
 )
+@click.option("--archive", metavar="URL", help="Archive server that astroquery and others shall talk to.")
 @click.option("--no-repair", is_flag=True, help="Run cells that are known to be broken as they are written.")
 @click.option("--list", "list_only", is_flag=True, help="List the code cells with their numbers and run nothing.")
 @overwrite_option
@@ -111,6 +112,7 @@ def _run(file: Path, arguments: tuple[str, ...], as_json: bool, how: dict[str, A
         figures=how["figures"],
         preamble=how["preamble"],
         workdir=how["workdir"],
+        archive=how["archive"],
         overwrite=how["overwrite"],
         show=show,
         tell=tell,

@@ -53,6 +53,8 @@ class RunOptions:
         Code to run before the first cell.
     workdir : Path or None
         Current folder; by default a notebook's own folder, and for a script the folder one is in.
+    archive : str or None
+        Address of an archive server that astroquery, boto3 and astropy's name resolver shall talk to.
     overwrite : bool
         Replace an earlier report or executed copy.
     show : callable
@@ -71,6 +73,7 @@ class RunOptions:
     figures: Path | None = None
     preamble: Path | None = None
     workdir: Path | None = None
+    archive: str | None = None
     overwrite: bool = False
     show: Callable[[str, Any], None] = _ignore
     tell: Callable[[CellRecord], None] = _ignore
@@ -230,6 +233,8 @@ class _Run:
         """Make the kernel's `__main__` what the file expects."""
         lines = ["import sys", f"sys.argv = {[str(self.document.path), *self.options.arguments]!r}"]
         lines.append(f"sys.path.insert(0, {str(self.path.parent)!r})")
+        if self.options.archive:
+            lines.append(f"__import__('wolter.compat.archives').compat.archives.point_clients({self.options.archive!r})")
         if self.document.script:  # spawned workers import it by this name
             lines.append(f"__file__ = {str(self.path)!r}")
             lines.append("exit = quit = sys.exit")  # IPython's own would let the cell go on
