@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -20,7 +22,7 @@ def sensor_mask(exposure: ArrayLike) -> NDArray[np.bool_]:
     return np.isfinite(exposed) & (exposed != 0)
 
 
-def edge_pixels(exposure: ArrayLike, *, outside: bool = False) -> NDArray[np.bool_]:
+def edge_pixels(exposure: ArrayLike, *, outside: bool = False, axes: Sequence[int] = (-2, -1)) -> NDArray[np.bool_]:
     """Exposed pixels that end a run of exposed pixels along a row or a column.
 
     Parameters
@@ -29,6 +31,8 @@ def edge_pixels(exposure: ArrayLike, *, outside: bool = False) -> NDArray[np.boo
         Exposure map (s).
     outside : bool
         Mark instead the unexposed pixels next to them.
+    axes : sequence of int
+        Axes along which runs are followed.
 
     Returns
     -------
@@ -38,7 +42,7 @@ def edge_pixels(exposure: ArrayLike, *, outside: bool = False) -> NDArray[np.boo
     """
     exposed = sensor_mask(exposure)
     edge = np.zeros_like(exposed)
-    for axis in (-2, -1):
+    for axis in axes:
         runs, marks = np.moveaxis(exposed, axis, -1), np.moveaxis(edge, axis, -1)
         begins = ~runs[..., :-1] & runs[..., 1:]
         ends = runs[..., :-1] & ~runs[..., 1:]

@@ -1,0 +1,132 @@
+"""XGA's samples: sources by number or name, declared by columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from warnings import warn
+
+import numpy as np
+from astropy.units import Quantity
+
+from wolter._progress import track
+from wolter.compat.xga.exceptions import NoMatchFoundError, NoValidObservationsError
+from wolter.compat.xga.sources import BaseSource, ExtendedSource, GalaxyCluster, PointSource
+
+__all__ = ["BaseSample", "ClusterSample", "ExtendedSample", "PointSample"]
+
+
+class BaseSample:
+    """Sources that at least one observation covers; the others are left out and named in `failed_names`."""
+
+    _kind: type[BaseSource] = BaseSource
+    _per_source: tuple[str, ...] = ()
+
+    def __init__(self, ra: Any, dec: Any, redshift: Any = None, name: Any = None, *args: Any, **options: Any) -> None:
+        columns = dict(zip(self._per_source, args, strict=False))
+        columns |= {key: options.pop(key) for key in self._per_source if key in options}
+        options.pop("no_prog_bar", None)
+        self._sources: dict[str, BaseSource] = {}
+        self.failed_reasons: dict[str, str] = {}
+        number = len(ra)
+        for i in track(range(number), f"Declaring {self._kind.__name__} Sample"):
+            label = str(name[i]) if name is not None else f"source_{i}"
+            own = {key: column[i] for key, column in columns.items() if column is not None}
+            z = None if redshift is None else float(redshift[i])
+            try:
+                self._sources[label] = self._kind(float(ra[i]), float(dec[i]), z, label, **own, **options)
+            except (NoMatchFoundError, NoValidObservationsError) as exc:
+                self.failed_reasons[label] = str(exc)
+        if not self._sources:
+            raise NoValidObservationsError("No source of the sample is covered by an observation.")
+        if self.failed_reasons:
+            warn(f"No observation covers {', '.join(self.failed_reasons)}; left out of the sample.", stacklevel=2)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def __iter__(self) -> Iterator[BaseSource]:
+        return iter(self._sources.values())
+
+    def __getitem__(self, key: int | str) -> BaseSource:
+        return self._sources[key] if isinstance(key, str) else list(self._sources.values())[key]
+
+    @property
+    def names(self) -> np.ndarray:
+        """Names of the sources."""
+        return np.array(list(self._sources))
+
+    @property
+    def failed_names(self) -> list[str]:
+        """Sources that were left out."""
+        return list(self.failed_reasons)
+
+    @property
+    def ra_decs(self) -> Quantity:
+        """Positions."""
+        return Quantity([s.ra_dec for s in self])
+
+    @property
+    def peaks(self) -> Quantity:
+        """Peaks."""
+        return Quantity([s.peak for s in self])
+
+    @property
+    def redshifts(self) -> np.ndarray:
+        """Redshifts."""
+        return np.array([np.nan if s.redshift is None else s.redshift for s in self])
+
+    @property
+    def instruments(self) -> dict[str, Any]:
+        """Instruments by source and ObsID."""
+        return {name: s.instruments for name, s in self._sources.items()}
+
+    def info(self) -> None:
+        """Print what is known of the sample."""
+        total = sum(len(s.obs_ids) for s in self)
+        print(f"\n-----------------------------------------------------\nNumber of Sources - {len(self)}")
+        print(f"Redshift Information - {bool(np.isfinite(self.redshifts).any())}\nXMM ObsIDs - {total}")
+        print("-----------------------------------------------------\n")
+
+
+class PointSample(BaseSample):
+    """Point sources."""
+
+    _kind = PointSource
+    _per_source = ("point_radius",)
+
+
+class ExtendedSample(BaseSample):
+    """Extended sources."""
+
+    _kind = ExtendedSource
+    _per_source = ("custom_region_radius",)
+
+
+class ClusterSample(BaseSample):
+    """Clusters of galaxies."""
+
+    _kind = GalaxyCluster
+    _per_source = (
+        "r200", "r500", "r2500", "richness", "richness_err", "wl_mass", "wl_mass_err", "custom_region_radius",
+    )  # fmt: skip
+
+    def _radii(self, name: str) -> Quantity:
+        values = [getattr(s, name) for s in self]
+        return Quantity([np.nan if v is None else v.to_value("kpc") for v in values], "kpc")
+
+    r200 = property(lambda self: self._radii("r200"), doc="R200 of each cluster, kpc")
+    r500 = property(lambda self: self._radii("r500"), doc="R500 of each cluster, kpc")
+    r2500 = property(lambda self: self._radii("r2500"), doc="R2500 of each cluster, kpc")
+
+    def _snr(self, name: str) -> np.ndarray:
+        return np.array([s.get_snr(name) for s in self])
+
+    r200_snr = property(lambda self: self._snr("r200"), doc="Signal to noise within R200")
+    r500_snr = property(lambda self: self._snr("r500"), doc="Signal to noise within R500")
+    r2500_snr = property(lambda self: self._snr("r2500"), doc="Signal to noise within R2500")
+
+    @property
+    def richness(self) -> Quantity:
+        """Richness and error of each cluster."""
+        return Quantity([s.richness for s in self])  # type: ignore[attr-defined]
