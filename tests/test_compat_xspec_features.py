@@ -502,3 +502,48 @@ def test_wrong_input_is_an_exception_that_says_why(swift):
         with pytest.raises(Exception, match=text) as caught:
             call()
         assert not isinstance(caught.value, AssertionError | KeyError | IndexError | TypeError)
+
+
+def test_wdata_writes_what_is_plotted(swift, tmp_path):
+    """Scripts read components from the QDP file that PLT's wd writes."""
+    x.Model("powerlaw+bbody", setPars=(2.1, 8e-5, 0.3, 1e-7))
+    x.Plot.xAxis, x.Plot.add, x.Plot.device = "keV", True, "/null"
+    x.Plot.addCommand(f"wd {tmp_path / 'spec.qdp'}")
+    x.Plot.addCommand(f"hardcopy {tmp_path / 'spec.ps'}/cps")
+    x.Plot("ldata", "delchi")
+    lines = (tmp_path / "spec.qdp").read_text().splitlines()
+    assert lines[0] == "READ SERR 1 2"
+    rows = [[float(v) for v in line.split()] for line in lines[3 : 3 + 771]]
+    columns = np.array(rows).T
+    assert len(columns) == 7  # energy, error, rate, error, model, two components
+    np.testing.assert_allclose(columns[0], x.Plot.x(), rtol=1e-6)
+    np.testing.assert_allclose(columns[5] + columns[6], columns[4], rtol=1e-6)
+    assert set(lines[3 + 771].split()) == {"NO"}
+    assert (tmp_path / "spec.ps").read_bytes().startswith(b"%!PS")
+
+
+def test_a_background_model_of_its_own(swift):
+    """The multiple-model walk-through of XSPEC's manual: a source and its background, a model for both in the latter."""
+    x.AllData("1:1 target_sr.pha 2:2 target_sr.pha")
+    for number in (1, 2):
+        s = x.AllData(number)
+        s.response = RMF
+        s.response.arf = "target_sr.arf"
+        s.multiresponse[1] = RMF
+        s.ignore("**-29 801-**")
+    x.Model("phabs*pow")
+    x.AllModels(2)(3).values = "0.0,-1.0"
+    back = x.Model("pow", "myback", 2)
+    assert x.AllModels(2, "myback")(1).link == "= myback:p1"
+    back.setPars(1.5, 1e-3)
+    x.AllModels(1).setPars(0.1, 2.0, 8e-5)
+    assert x.Fit.dof == 2 * 771 - 5
+    # the second spectrum sees the background model alone
+    assert sum(x.AllModels(2).folded(2)) == 0.0
+    assert x.AllData(2).rate[3] == pytest.approx(sum(x.AllModels(2, "myback").folded(2)))
+    assert x.AllData(1).rate[3] > x.AllData(2).rate[3]
+    x.Fit.perform()
+    assert x.AllModels(2, "myback")(2).values[0] == back(2).values[0]
+    x.Xset.chatter = 10
+    x.AllModels.show()
+    x.Xset.chatter = 0

@@ -11,7 +11,7 @@ import numpy as np
 from wolter.compat.xspec.errors import XspecError
 from wolter.compat.xspec.plotkinds import Curve, Window
 
-__all__ = ["draw"]
+__all__ = ["draw", "execute"]
 
 _SILENT = ("null", "xs", "xw", "xserve", "xwindow", "xtk", "xterm", "tek", "aqt", "gw")
 _FORMATS = {
@@ -153,3 +153,39 @@ def _curve(pane: Any, curve: Curve, colour: str) -> None:
         pane.plot(curve.x, part, ":", lw=0.9, color=colour)
     if curve.background is not None:
         pane.plot(curve.x, curve.background, "*", ms=2, color=colour)
+
+
+def execute(command: str, windows: list[Window]) -> None:
+    """What PLT commands do beside changing the look: ``wdata FILE`` and ``hardcopy FILE/DEVICE`` write files."""
+    words = command.split()
+    if len(words) < 2:
+        return
+    verb = words[0].lower()
+    if ("wdata".startswith(verb) and verb.startswith("wd")) or ("whead".startswith(verb) and verb.startswith("wh")):
+        _write_data(words[1], windows)
+    elif "hardcopy".startswith(verb) and verb.startswith("ha"):
+        name = words[1]
+        draw(windows, name if "/" in name or Path(name).suffix else f"{name}/ps")
+
+
+def _write_data(name: str, windows: list[Window]) -> None:
+    """A QDP file of all curves: x, its error, y, its error, model, additive components."""
+    from wolter import fits
+
+    path = Path(name if Path(name).suffix else f"{name}.qdp")
+    blocks = []
+    for window in windows:
+        for curve in window.curves:
+            columns = [curve.x, curve.xerr, curve.y, curve.yerr, curve.model, *curve.components]
+            present = [c for c in columns if c is not None]
+            if curve.z is None and present:
+                blocks.append(present)
+    width = max((len(b) for b in blocks), default=0)
+    lines = ["READ SERR 1 2", f"@{path.stem}.pco", "!"]
+    for number, block in enumerate(blocks):
+        if number:
+            lines.append(" ".join(["NO"] * width))
+        for row in zip(*block, strict=True):
+            lines.append(" ".join([f"{v:.9g}" for v in row] + ["NO"] * (width - len(block))))
+    with fits.atomic_path(path, overwrite=True) as temporary:
+        Path(temporary).write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,11 +11,12 @@ import numpy as np
 
 from wolter.compat.xspec.errors import XspecError
 from wolter.compat.xspec.session import NUMBER, SESSION
-from wolter.models.definitions import ComponentDef, ParameterDef
+from wolter.models.definitions import ComponentDef, ParameterDef, scale_par, switch_par
 from wolter.models.registry import register
 
 __all__ = ["add", "callModelFunction"]
 
+_VAST = 1e22
 _KINDS = {"add": "add", "mul": "mul", "con": "con"}
 
 
@@ -24,7 +26,8 @@ def add(function: Callable[..., Any], info: Sequence[str], kind: str, errors: bo
     Parameters
     ----------
     function : callable
-        ``f(engs, params, flux)`` with the n + 1 energy edges, the parameters, and a list that it fills with n values;
+        ``f(engs, params, flux)`` with the n + 1 energy edges, the parameters (a norm, which is applied here, behind
+        those of an additive model), and a list that it fills with n values;
         for a convolution the list holds the spectrum it acts on.
     info : sequence of str
         ``"name unit value hardmin softmin softmax hardmax delta"`` for each parameter but the norm; a negative delta
@@ -39,9 +42,9 @@ def add(function: Callable[..., Any], info: Sequence[str], kind: str, errors: bo
         raise XspecError(f"Error: model type must be add, mul or con, not {kind!r}")
     count = _arguments(function)
     needed = 5 if dependent else 4 if errors else 3
-    if not count >= needed:
-        raise XspecError(f"Error: {function.__name__} must take {needed} arguments, but takes {count}")
-    passed = max(min(count, 5), 3) if count < 100 else needed
+    if count < 3:
+        raise XspecError(f"Error: {function.__name__} must take energies, parameters and flux, but takes {count}")
+    passed = min(count, 5) if count < 100 else needed
 
     def call(edges: Any, parameters: Any, flux: list[float], context: Any) -> list[float]:
         number = int(context.xflt.get(NUMBER, 1))
@@ -55,6 +58,8 @@ def add(function: Callable[..., Any], info: Sequence[str], kind: str, errors: bo
         energies = tuple(float(e) for e in edges)
         for i in range(rows):
             parameters = tuple(float(p) for p in values[min(i, len(values) - 1)])
+            if kind == "add":
+                parameters = (*parameters, 1.0)  # the norm, which XSPEC passes, too, and applies itself
             flux = [0.0] * out.shape[1] if spectrum is None else spectrum[min(i, len(spectrum) - 1)].tolist()
             out[i] = call(energies, parameters, flux, context)
         return out
@@ -79,14 +84,29 @@ def _arguments(function: Callable[..., Any]) -> int:
 
 
 def _parameter(text: str) -> ParameterDef:
-    words = text.replace('""', " - ").replace("''", " - ").split()
-    if len(words) == 7:  # a parameter without a unit
-        words.insert(1, "")
-    if len(words) != 8:
-        raise XspecError(f"Error: {text!r} does not describe a parameter by name, unit and six numbers")
-    unit = "" if words[1] == "-" else words[1]
-    value, lo, bottom, top, hi, delta = map(float, words[2:])
-    return ParameterDef(words[0], unit, value, abs(delta) or 0.01, lo, bottom, top, hi, frozen=delta < 0)
+    """A line of model.dat: ``name unit value min bot top max delta``, ``*name unit value``, ``$name value``."""
+    words = shlex.split(text)
+    name, kind = words[0], {"*": "scale", "$": "switch"}.get(words[0][:1], "par")
+    numbers: list[float] = []
+    for word in reversed(words[1:]):
+        try:
+            numbers.insert(0, float(word))
+        except ValueError:
+            break
+    others = words[1 : len(words) - len(numbers)]
+    if kind == "par":
+        if len(numbers) != 6 or len(others) > 1:
+            raise XspecError(f"Error: {text!r} does not describe a parameter by name, unit and six numbers")
+        value, lo, bottom, top, hi, delta = numbers
+        lo, bottom, top, hi = sorted((lo, bottom, top, hi))
+        lo, hi = min(lo, value), max(hi, value)  # scripts have defaults outside their limits
+        return ParameterDef(name, "".join(others), value, abs(delta) or 0.01, lo, bottom, top, hi, delta < 0)
+    if not numbers or len(others) > 1:
+        raise XspecError(f"Error: {text!r} does not describe a {kind} parameter by name, unit and value")
+    value = numbers[0]
+    lo, hi = (min(numbers[1:3] + [value]), max(numbers[1:] + [value])) if len(numbers) > 2 else (-_VAST, _VAST)
+    make = scale_par(name[1:].strip(), "".join(others), value, lo, hi)
+    return make if kind == "scale" else switch_par(name[1:].strip(), int(value), int(lo), int(hi))
 
 
 def callModelFunction(
