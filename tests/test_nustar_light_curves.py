@@ -14,7 +14,8 @@ from wolter.data import EventList
 from wolter.errors import DataError, MissionError
 from wolter.gti import GTI
 from wolter.makers import light_curve
-from wolter.missions.nustar.livetime import read_live_fraction
+from wolter.makers.livetime import mean_live
+from wolter.missions.nustar.exposure import read_livetime
 from wolter.observation import Observation
 
 SOLAR = ("nustar", "sol_80415201001")
@@ -31,7 +32,7 @@ def recorded(shared, module):
 def test_deadc_from_housekeeping(shared, module):
     """nulivetime's DEADC and LIVETIME: mean live fraction over the good time, to the digits that are recorded."""
     _, header, gti = recorded(shared, module)
-    live = read_live_fraction(shared(*SOLAR, f"nu80415201001{module}_fpm.hk"))
+    live = read_livetime(shared(*SOLAR, f"nu80415201001{module}_fpm.hk"))
     assert live.mean(gti) == pytest.approx(header["DEADC"], rel=5e-8)
     assert live.mean(gti) * gti.exposure == pytest.approx(header["LIVETIME"], rel=5e-8)
 
@@ -46,7 +47,7 @@ def test_fracexp_and_correction_bin_by_bin(shared, module):
     fraction = gti.bin_exposure(edges) / 10.0
     assert np.flatnonzero(fraction > 0).tolist() == bins.tolist()
     np.testing.assert_allclose(fraction[bins], table["FRACEXP"], atol=3e-7)
-    live = read_live_fraction(shared(*SOLAR, f"nu80415201001{module}_fpm.hk")).bins(edges, gti)[bins]
+    live = mean_live(edges, gti, read_livetime(shared(*SOLAR, f"nu80415201001{module}_fpm.hk")))[bins]
     inside = table["RATE_ORIG"] / table["RATE"] / live
     full = table["FRACEXP"] > 0.5
     assert np.abs(inside[full] / np.median(inside[full]) - 1).max() < 0.02
@@ -99,4 +100,4 @@ def test_observation_corrects_bin_by_bin(shared, tmp_path):
     with pytest.raises(MissionError, match=r"fpm\.hk"):
         Observation(alone).light_curve(20 * u.s, deadtime="housekeeping")
     with pytest.raises(DataError, match="HK1FPM"):
-        read_live_fraction(alone / "e.evt")
+        read_livetime(alone / "e.evt")

@@ -208,7 +208,7 @@ class Mission:
         ``"module:function"``, ``(radius_arcsec[n], energy_kev, off_axis_arcmin, *, detector=None) -> encircled
         fraction[n]``.
     live_fraction : str or None
-        ``"module:function"``, ``(observation, detector) -> LiveFraction``: live time from housekeeping data.
+        ``"module:function"``, ``(observation, detector) -> LiveTime``: live time from housekeeping data.
     pile_up : mapping of str to float
         Mode -> counts/s above which the spectrum of a point source is piled up.
     field_radius : float or None

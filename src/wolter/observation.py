@@ -401,7 +401,7 @@ class Observation:
             otherwise: their rates are all error bar.
         source, background : RegionSet, optional
             Where the events are taken from; the background is subtracted by area.
-        deadtime : "header", "housekeeping" or LiveFraction, optional
+        deadtime : "header", "housekeeping" or LiveTime, optional
             Correction for dead time: by DEADC, or bin by bin from the mission's housekeeping.
         errors : {"sqrt", "gehrels"}
         detectors : sequence of str, optional

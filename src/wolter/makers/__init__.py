@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from wolter._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from wolter.makers.aspect import LiveTime
     from wolter.makers.detection import background_map, detect, photometry
     from wolter.makers.event_file import extract_events
     from wolter.makers.image import make_image, make_images, sky_image
     from wolter.makers.lightcurve import light_curve
-    from wolter.makers.livetime import LiveFraction
     from wolter.makers.merge import merge_events
     from wolter.makers.mosaics import common_grid, mosaic, regrid
     from wolter.makers.pile_up import core_excised, pile_up
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wolter.makers.timing import epoch_folding, fold, periodogram
 
 _EXPORTS = {
-    "LiveFraction": "livetime",
+    "LiveTime": "aspect",
     "core_excised": "pile_up",
     "epoch_folding": "timing",
     "fold": "timing",
@@ -56,7 +56,7 @@ _EXPORTS = {
 }
 
 __all__ = [
-    "LiveFraction",
+    "LiveTime",
     "core_excised",
     "epoch_folding",
     "fold",

@@ -109,7 +109,7 @@ def light_curve(
         Start of the first bin in mission time; by default the start of the good time.
     min_fraction : float
         Bins whose fractional exposure is smaller are left out, as are those without exposure (extractor: lcthresh).
-    deadtime : "header", float or LiveFraction, optional
+    deadtime : "header", float or LiveTime, optional
         Correction for dead time: by DEADC of the header, a fraction, or the mean live fraction of each bin. Bins in
         which it is not known are left out.
     errors : {"sqrt", "gehrels"}
