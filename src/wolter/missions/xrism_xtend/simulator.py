@@ -3,8 +3,8 @@
 Written are the screened events, the bad-pixel image, the attitude and the extended housekeeping. Figures used, besides
 those of `nominal`, `psf` and `geometry`: frames of 3.96 s, of which 0.985 are live;
 background of 1e-3 counts/s/arcmin2 in 0.6-10 keV (of the order of the non-X-ray background of its predecessor: Nakajima
-et al. 2018, PASJ 70, 21); the pointing wanders by 5 arcsec. Rows of injected charge, pile-up and out-of-time events are
-left out.
+et al. 2018, PASJ 70, 21); the pointing wanders by 5 arcsec. Rows of injected charge, pile-up, out-of-time events and
+vignetting (no published figures at hand) are left out.
 """
 
 from __future__ import annotations
