@@ -1,6 +1,6 @@
 """Live time of the focal-plane modules of an observation, from their housekeeping, one sample a second.
 
-The mean of LIVETIME (extension HK1FPM) over the good time is DEADC (nulivetime), the mean over a bin corrects the rate of
+The mean of LIVETIME (extension HK1FPM) over the good time is DEADC (nulivetime), that over a bin corrects the rate of
 the bin (nulccorr).
 """
 
