@@ -523,7 +523,7 @@ def test_wdata_writes_what_is_plotted(swift, tmp_path):
 
 
 def test_a_background_model_of_its_own(swift):
-    """The multiple-model walk-through of XSPEC's manual: a source and its background, a model for both in the latter."""
+    """The multiple-model walk-through of XSPEC's manual: source and background spectrum, a model of each."""
     x.AllData("1:1 target_sr.pha 2:2 target_sr.pha")
     for number in (1, 2):
         s = x.AllData(number)
@@ -547,3 +547,15 @@ def test_a_background_model_of_its_own(swift):
     x.Xset.chatter = 10
     x.AllModels.show()
     x.Xset.chatter = 0
+
+
+def test_published_notebooks_load_wurlitzer():
+    """Their first cell says ``%load_ext wurlitzer``, which redirects what compiled code prints."""
+    import importlib.util
+
+    from wolter.compat import shims
+    from wolter.compat.wurlitzer import load_ipython_extension
+
+    absent = importlib.util.find_spec("wurlitzer") is None
+    assert ("wurlitzer" in shims.facades()) == absent
+    load_ipython_extension(None)

@@ -21,6 +21,8 @@ __all__ = ["activate", "deactivate", "executables", "facades", "shim_environment
 _PACKAGE = "wolter.compat"
 # Original names; each is the name of the façade's module in this package too.
 _NAMES = ("xspec", "heasoftpy", "xga")
+# Stand-ins for packages that notebooks load: only where the real ones are absent.
+_ABSENT = tuple(name for name in ("wurlitzer",) if importlib.util.find_spec(name) is None)
 
 _SHIM = '''"""Leads to Wolter's {name}."""
 
@@ -36,7 +38,8 @@ sys.modules[__name__] = importlib.import_module("{package}.{name}")
 
 def facades() -> dict[str, str]:
     """Original name -> module, of all façades that this version has."""
-    return {name: f"{_PACKAGE}.{name}" for name in _NAMES if importlib.util.find_spec(f"{_PACKAGE}.{name}") is not None}
+    names = (*_NAMES, *_ABSENT)
+    return {name: f"{_PACKAGE}.{name}" for name in names if importlib.util.find_spec(f"{_PACKAGE}.{name}") is not None}
 
 
 class _AliasLoader(Loader):

@@ -199,7 +199,7 @@ class Chain(Restricted):
         if self not in SESSION.chains:
             SESSION.chains[:] = [c for c in SESSION.chains if c.fileName != self._name]
             SESSION.chains.append(self)
-        SESSION.out(f"new chain {self._name} is appended to the chain list (length {len(new)})")
+        SESSION.out(f"  New chain {self._name} is now loaded.")
 
     def _sample(self, engine: Any, append: bool) -> XspecChain:
         from wolter.fit.xspec_chain import goodman_weare, metropolis
