@@ -186,6 +186,41 @@ def test_spectrum_counts_like_numpy(shared, tmp_path):
         assert table.header["DSVAL7"] == ":4"
 
 
+@pytest.mark.parametrize(
+    ("expression", "keep"),
+    [
+        (
+            "((X,Y) IN circle(25900,27900,2000)) && ((DETX,DETY) IN circle(100,-100,5000))",
+            lambda d: (
+                (np.hypot(d["X"] - 25900, d["Y"] - 27900) <= 2000)
+                & (np.hypot(d["DETX"] - 100, d["DETY"] + 100) <= 5000)
+            ),
+        ),
+        (
+            "((X,Y) IN box(25900,27900,800,300,0)) || PATTERN==1",
+            lambda d: ((np.abs(d["X"] - 25900) <= 800) & (np.abs(d["Y"] - 27900) <= 300)) | (d["PATTERN"] == 1),
+        ),
+        (
+            "!((X,Y) IN box(25900,27900,800,300,0)) && CCDNR.eq.1 && !(PATTERN in [1:3])",
+            lambda d: (
+                ~((np.abs(d["X"] - 25900) <= 800) & (np.abs(d["Y"] - 27900) <= 300))
+                & (d["CCDNR"] == 1)
+                & ~((d["PATTERN"] >= 1) & (d["PATTERN"] <= 3))
+            ),
+        ),
+        ("#XMMEA_EM && (FLAG & 0x4000)==0 && PI in (500:2000]", lambda d: (d["PI"] > 500) & (d["PI"] <= 2000)),
+    ],
+)
+def test_expressions_select_like_numpy(shared, tmp_path, expression, keep):
+    TASK(table=events_of(shared), withfilteredset=True, filteredset=tmp_path / "f.fits", expression=expression)
+    with afits.open(events_of(shared)) as f, afits.open(tmp_path / "f.fits") as cut:
+        data = f["EVENTS"].data
+        columns = {name: data[name].astype(float) for name in ("X", "Y", "DETX", "DETY", "PI", "PATTERN", "CCDNR")}
+        mask = keep(columns)
+        assert 100 < mask.sum() < len(mask)
+        assert np.array_equal(cut["EVENTS"].data["TIME"], data["TIME"][mask])
+
+
 def test_time_filter_narrows_good_times_and_exposure(shared, tmp_path):
     path = events_of(shared)
     lo, hi = 203860000.0, 203864000.0

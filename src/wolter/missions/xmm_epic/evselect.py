@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from wolter import fits
 from wolter._version import __version__
 from wolter.data import EventList, ImageGrid
-from wolter.errors import DataError, ParameterError
+from wolter.errors import DataError, ParameterError, RegionError
 from wolter.expr import _nodes as nodes
 from wolter.expr import parse
 from wolter.gti import GTI, read_gti
@@ -40,7 +40,7 @@ from wolter.makers.image import ImageAccumulator
 from wolter.makers.passes import Accumulator, run_pass
 from wolter.missions.xmm_epic._evselect_parameters import EVSELECT
 from wolter.missions.xmm_epic._subspace import conjuncts, expanded, subspace_terms, write_subspace
-from wolter.sky import parse_regions
+from wolter.sky import RegionSet, parse_regions
 from wolter.sky.sas import looks_like_sas
 from wolter.tasks.registry import Parameter, Task, TaskResult
 
@@ -139,20 +139,32 @@ def _select(events: EventList, p: Mapping[str, Any]) -> EventList:
                 cure="#XMMEA_EP is for pn, #XMMEA_EM for MOS.",
             )
     parsed = parse(text, "sas", keywords=dict(events.header.items()))
-    others, regions = [], []
+    others: list[str] = []
+    regions: dict[tuple[str, str], RegionSet] = {}
     for node in conjuncts(parsed.tree):
         part = text[node.start : node.end]
         good = _good_time(node, events)
+        region = _region(part)
         if good is not None and p["filterexposure"]:
             events = events.select(gti=good)
-        elif looks_like_sas(part):
-            regions.append(part)
+        elif region is not None:
+            known = regions.get(region.columns)
+            regions[region.columns] = region if known is None else known & region
         else:
             others.append(part)
-    if regions:
-        region = parse_regions(" && ".join(f"({part})" for part in regions), name="the region of the expression")
-        events = events.select_region(region, *region.columns)
+    for columns, region in regions.items():
+        events = events.select_region(region, *columns)
     return events.select(expression=" && ".join(f"({o})" for o in others), dialect="sas") if others else events
+
+
+def _region(part: str) -> RegionSet | None:
+    """Region of a condition that is made of shapes alone."""
+    if not looks_like_sas(part):
+        return None
+    try:
+        return parse_regions(part, name="the region of the expression")
+    except RegionError:
+        return None  # something else is in it too; what is wrong with it the expression will say
 
 
 def _good_time(node: nodes.Node, events: EventList) -> GTI | None:
