@@ -95,6 +95,12 @@ MISSION = Mission(
     nominal_responses="wolter.missions.nustar.nominal:nominal_responses",
     psf="wolter.missions.nustar.psf:encircled",
     archive=ARCHIVE,
+    tasks=MappingProxyType(
+        {
+            "nuexpomap": "wolter.missions.nustar.nuexpomap:TASK",
+            "nubackscale": "wolter.missions.nustar.nubackscale:TASK",
+        }
+    ),
     frames=MappingProxyType(
         {
             "sky": CoordinateFrame("sky", "X", "Y", PIXEL_ARCSEC, (1, 1), (1000, 1000)),

@@ -89,6 +89,11 @@ MISSION = Mission(
     vignetting="wolter.missions.swift_xrt.vignetting:vignetting",
     psf="wolter.missions.swift_xrt.psf:encircled",
     archive=ARCHIVE,
+    tasks=MappingProxyType(
+        {
+            "xrtexpomap": "wolter.missions.swift_xrt.xrtexpomap:TASK",
+        }
+    ),
     frames=MappingProxyType(
         {
             "sky": CoordinateFrame("sky", "X", "Y", PIXEL_ARCSEC, (1, 1), (1000, 1000)),

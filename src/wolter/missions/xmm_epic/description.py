@@ -122,6 +122,7 @@ MISSION = Mission(
     dialect="sas",
     tasks=MappingProxyType(
         {
+            "eexpmap": "wolter.missions.xmm_epic.eexpmap:TASK",
             "evselect": "wolter.missions.xmm_epic.evselect:TASK",
             "evselect_image": "wolter.missions.xmm_epic.evselect:TASK_IMAGE",
             "evselect_spectrum": "wolter.missions.xmm_epic.evselect:TASK_SPECTRUM",
