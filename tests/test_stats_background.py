@@ -180,6 +180,16 @@ def test_groups_and_background_without_area(data):
     np.testing.assert_allclose(fit.folded()[0], 0.25 * rates[fit.spectra.notice[0]], rtol=1e-9)
 
 
+def test_it_is_not_saved_as_something_else(data, tmp_path):
+    """Read again it would be a fit of the sum of both models to either spectrum."""
+    joint = BackgroundFit([data], "powerlaw", "powerlaw")
+    with pytest.raises(FitError, match="a BackgroundFit cannot be saved: its spectra see different models"):
+        joint.save(tmp_path / "fit.json")
+    with pytest.raises(FitError, match="cannot be written as a command file"):
+        joint.write_xcm(tmp_path / "fit.xcm")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_goes_wrong(data):
     with pytest.raises(FitError, match="none of the spectra has a background"):
         BackgroundFit([data.replace(background=None)], "powerlaw", "powerlaw")

@@ -179,6 +179,7 @@ class BackgroundFit(Fit):
     """
 
     _dataset_class = _JointDataset
+    _one_model = False
     _model_set_class = _JointModelSet
 
     def __init__(

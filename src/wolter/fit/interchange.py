@@ -22,16 +22,25 @@ __all__ = ["Interchange"]
 class Interchange(FitState):
     """Reading and writing of fits. See `wolter.fit.Fit`."""
 
+    def _require_one_model(self, what: str) -> None:
+        """Raise for fits in which spectra see different models: read again, such a file would be another fit."""
+        if not self._one_model:
+            raise FitError(
+                f"a {type(self).__name__} cannot be {what}: its spectra see different models",
+                cure="Keep the script that makes it; results can be kept with to_dict() and to_table().",
+            )
+
     def save(self, path: str | PathLike[str], *, overwrite: bool = False) -> Path:
         """Write everything as JSON: files with hashes, noticed channels, model, parameters, results; see `load`.
 
         Raises
         ------
         FitError
-            If a redistribution matrix exists in memory only.
+            If a redistribution matrix exists in memory only, or for a fit of several models (`BackgroundFit`).
         OutputError
             If the file exists and `overwrite` is false.
         """
+        self._require_one_model("saved")
         from wolter.fit.saving import save_fit
 
         return save_fit(cast("Fit", self), path, overwrite=overwrite)
@@ -120,6 +129,7 @@ class Interchange(FitState):
 
     def write_xcm(self, path: str | PathLike[str], *, overwrite: bool = False, digits: int = 10) -> Path:
         """Write an XSPEC command file; see `wolter.fit.xcm_writer.write_xcm`."""
+        self._require_one_model("written as a command file")
         from wolter.fit.xcm_writer import write_xcm
 
         return write_xcm(cast("Fit", self), path, overwrite=overwrite, digits=digits)

@@ -360,6 +360,8 @@ class SourcesFit(Fit):
 
     table: JointTable
 
+    _one_model = False
+
     def __init__(
         self,
         spectra: SpectrumSet,
@@ -427,7 +429,7 @@ class SourcesFit(Fit):
         plans = self._build(values).source_plans[number]
         return [replace(e, plan=plans[e.number - 1]) for e in self.dataset.spectra if e.number - 1 in plans]
 
-    def source_part(self, number: int) -> ModelPart:
+    def part_of(self, number: int) -> ModelPart:
         """The model of one source among all parameters of a data group."""
         place = next(i for i, s in enumerate(self.table.sources) if s.number == number)
         columns = np.arange(self.table.offsets[place], self.table.offsets[place + 1])
@@ -436,7 +438,7 @@ class SourcesFit(Fit):
     def source_folded(self, number: int) -> dict[int, Array]:
         """Folded rate of one source in the noticed bins of each spectrum (index from zero) that sees it."""
         row = self.table.refresh()
-        part = self.source_part(number)
+        part = self.part_of(number)
         out = {}
         for entry in self.source_entries(number):
             first = (entry.group - 1) * self.table.width

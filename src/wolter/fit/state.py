@@ -37,6 +37,7 @@ class FitState:
     """Spectra with a model: parameters by name, the statistic at their present values. See `wolter.fit.Fit`."""
 
     _dataset_class: ClassVar[type[Dataset]] = Dataset
+    _one_model: ClassVar[bool] = True  # whether all spectra are compared with the same model
     _model_set_class: ClassVar[type[ModelSet]] = ModelSet
 
     def __init__(
