@@ -104,7 +104,6 @@ def bin_arrays(
     rebin: tuple[float, int] | None = None,
     error: str = "quad",
     unfolded: Array | None = None,
-    contributions: Array | None = None,
 ) -> PlotArrays:
     """Plots that have a point per (joined) channel.
 
@@ -126,8 +125,6 @@ def bin_arrays(
         sqrt(N - 0.25), and the mean of the latter two.
     unfolded : array, optional
         For unfolded spectra: model photons/cm²/s in each bin.
-    contributions : array, optional
-        For "chisq": contribution of each bin.
 
     Raises
     ------
@@ -148,10 +145,8 @@ def bin_arrays(
     bins = _make_bins(entries, axis, weight, weight > 0, rebin, counts=kind == "counts")
     with np.errstate(divide="ignore", invalid="ignore"):
         noise = sum(e.binned.background_variance * e.area**2 for e in entries) / len(entries) ** 2
-        job = _Job(
-            bins, rates, weight, axis, error, first.statistic, unfolded, contributions,
-            np.asarray(noise, dtype=float), sum(_floor(e) * e.area for e in entries) / len(entries),
-        )  # fmt: skip
+        floor = np.mean([_floor(e) * e.area for e in entries], axis=0)
+        job = _Job(bins, rates, weight, axis, error, first.statistic, unfolded, np.asarray(noise, dtype=float), floor)
         return _KINDS[kind](job)
 
 
@@ -254,7 +249,6 @@ class _Job:
     error: str
     statistic: str
     unfolded: Array | None
-    contributions: Array | None
     background_variance: Array
     floor: Array
 

@@ -185,12 +185,9 @@ def _bins(plot: PlotManager, kind: str) -> list[Curve]:
     if not SESSION.spectra:
         raise XspecError("***XSPEC Error: No data are loaded.")
     fit, folded, loaded = _engine_or_data()
-    contributions = None
     if fit is None and kind not in ("data", "counts", "background"):
         SESSION.out("***XSPEC Error: the plot needs a model")
         raise XspecError("")
-    if kind == "chisq":
-        contributions = _contributions(fit)
     curves = []
     for number, members in enumerate(plot._plot_groups(), 1):
         entries = [loaded[n] for n in members if n in loaded]
@@ -206,7 +203,6 @@ def _bins(plot: PlotManager, kind: str) -> list[Curve]:
             rebin=(sigma, most) if most > 1 else None,
             error=error,
             unfolded=_unfolded(entries[0]) if kind.endswith("ufspec") else None,
-            contributions=None if contributions is None else contributions[entries[0].bins],
         )
         if kind == "foldmodel":
             arrays = replace(arrays, y=None, yerr=None)
@@ -230,14 +226,6 @@ def _engine_or_data() -> tuple[Any, list[Any], dict[int, Any]]:
     entries = Dataset(data, SESSION.settings, statistic=SESSION.statistics(numbers)).spectra
     zero = [np.zeros(e.bins.stop - e.bins.start) for e in entries]
     return None, zero, dict(zip(numbers, entries, strict=True))
-
-
-def _contributions(fit: Any) -> Any:
-    model = fit.likelihood.model(fit.table.free.start[None])[0]
-    out = np.zeros(fit.n_bins)
-    for block in fit.dataset.blocks:
-        out[block.bins] = block.statistic.value(model[block.bins])
-    return out
 
 
 def _flux(entry: Any, node: Any = None, values: Any = None) -> Any:
@@ -370,14 +358,14 @@ def _contour(arguments: str, plot: PlotManager) -> Window:
     names = [n.split(".")[-1] for n in grid.names]
     if len(grid.axes) == 1:
         curve = Curve(grid.axes[0], None, grid.statistic)
-        labels = (_parameter_label(names[0], grid, 0), f"Statistic: {SESSION.options.statistic}", "Confidence region")
+        labels = (_parameter_label(names[0], 0), f"Statistic: {SESSION.options.statistic}", "Confidence region")
     else:
         curve = Curve(grid.axes[0], None, grid.axes[1], z=grid.statistic.T)
-        labels = (*(_parameter_label(n, grid, i) for i, n in enumerate(names)), "Confidence contours")
+        labels = (_parameter_label(names[0], 0), _parameter_label(names[1], 1), "Confidence contours")
     return Window("contour", False, labels, [curve], tuple(lowest + d for d in levels), plot.commands)
 
 
-def _parameter_label(name: str, grid: Any, axis: int) -> str:
+def _parameter_label(name: str, axis: int) -> str:
     """``Parameter: nH (10^22)``, as XSPEC labels the axes of contours."""
     from wolter.compat.xspec import Fit
 
