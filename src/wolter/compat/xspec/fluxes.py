@@ -94,7 +94,7 @@ def _bands(lo: float, hi: float, draws: int, level: float) -> list[tuple[ModelEn
         part = None
         if isinstance(engine, SourcesFit):
             dataset = SimpleNamespace(spectra=engine.source_entries(entry.source), n_groups=SESSION.n_groups)
-            part = engine.source_part(entry.source)
+            part = engine.part_of(entry.source)
         with warnings.catch_warnings(), translated("flux"):
             warnings.simplefilter("ignore", WolterWarning)
             results = model_fluxes(
@@ -214,14 +214,19 @@ def equivalent_width(component: Any, share: float | None, err: bool, number: int
 
     engine, entry = SESSION.engine(), SESSION.entry
     assert entry is not None
-    index = int(str(component).split(":")[-1])
-    components = entry.table.models[0].components
-    if not 1 <= index <= len(components):
+    name, _, text = str(component).rpartition(":")
+    chosen = next((e for e in SESSION.active if e.name == name), None) if name else entry
+    if chosen is None or not text.isdigit() or not 1 <= int(text) <= len(chosen.table.models[0].components):
         raise XspecError(f"Error: the model has no component {component}")
+    index = int(text)
+    # components of several models are numbered on, model after model
+    before = SESSION.active[: SESSION.active.index(chosen)] if isinstance(engine, SourcesFit) else []
+    components = engine.model.components
+    place = sum(len(e.table.models[0].components) for e in before) + index
     with translated("eqwidth"):
         results = compute(
             engine,
-            components[index - 1].label,
+            components[place - 1].label,
             fraction=0.05 if share is None else float(share),
             level=level / 100 if err else None,
             draws=int(number) if err else 0,
