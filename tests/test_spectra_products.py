@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.io import fits
 
 from events_support import uniform, write_events
@@ -17,6 +18,8 @@ from wolter.errors import DataError, OutputError
 from wolter.fits import Header
 from wolter.makers import extract_spectrum, make_image
 from wolter.makers.spectrum import backscal, exposed_share
+from wolter.observation import Observation
+from wolter.sky import annulus, circle
 
 
 def spectra(n=3):
@@ -129,6 +132,22 @@ def test_weighted_map_in_other_frames(tmp_path, shared):
     assert extract_spectrum(events, wmap=True).wmap.read().sum() != 0
 
 
+def circle_of(path):
+    """A circle of 20 pixels round (50, 50), on the sky."""
+    ra, dec = EventList.read(path).wcs.pixel_to_sky(50.0, 50.0)
+    return circle((float(ra) * u.deg, float(dec) * u.deg), 72 * u.arcsec)
+
+
+def annulus_of(path):
+    ra, dec = EventList.read(path).wcs.pixel_to_sky(50.0, 50.0)
+    return annulus((float(ra) * u.deg, float(dec) * u.deg), 90 * u.arcsec, 144 * u.arcsec)
+
+
+def inside_ring(x, y):
+    r = np.hypot(x - 50.0, y - 50.0)
+    return (r >= 25) & (r <= 40)
+
+
 def test_backscal_with_an_exposure_map(tmp_path):
     """Half of the region is not exposed; pixels counted with numpy."""
     path = write_events(tmp_path / "e.fits", uniform(500))
@@ -144,6 +163,14 @@ def test_backscal_with_an_exposure_map(tmp_path):
     assert backscal(events) == pytest.approx(inside.sum() / 1e4)
     made = extract_spectrum(events, exposure_map=exposure)
     assert made.backscal == pytest.approx(inside.sum() / 1e4 * share)
+    through = Observation(path).spectra(circle_of(path), annulus_of(path), exposure_maps={"DU1": exposure}, wmap=False)[
+        0
+    ]
+    assert through.backscal == pytest.approx(made.backscal, rel=0.02)
+    ring = inside_ring(x, y)
+    want = ring.sum() / 1e4 * (ring & (x > 50)).sum() / ring.sum()
+    assert through.background.backscal == pytest.approx(want, rel=0.02)
+    assert through.wmap is None
     small = ExposureMap(data=data[:5, :5], header=image.header)
     with pytest.raises(DataError, match="does not cover"):
         exposed_share(events, small)

@@ -15,6 +15,7 @@ from wolter import fits
 from wolter._progress import each
 from wolter.data.event_files import chosen_event_files, latest_event_files
 from wolter.errors import FitsError, MissionError, ResponseError, suggest
+from wolter.makers.jobs import make_images, make_light_curve, make_spectra
 from wolter.mission import FileRole, Mission, mission_of
 
 if TYPE_CHECKING:
@@ -216,6 +217,8 @@ class Observation:
         detectors: Sequence[str] | None = None,
         output: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
+        exposure_maps: Mapping[str, ExposureMap] | None = None,
+        wmap: str | bool | None = None,
         executor: Executor | None = None,
         **selection: Any,
     ) -> SpectrumSet:
@@ -237,6 +240,10 @@ class Observation:
             Folder in which the spectra are written, with BACKFILE, RESPFILE and ANCRFILE set.
         overwrite : bool
             Whether existing files may be replaced.
+        exposure_maps : mapping of str to ExposureMap, optional
+            Maps by detector, for BACKSCAL weighted with exposure; see `wolter.makers.spectrum.backscal`.
+        wmap : str or bool, optional
+            Weighted maps of the spectra, see `wolter.makers.extract_spectrum`.
         executor : concurrent.futures.Executor, optional
             Runs the detectors in parallel.
         **selection
@@ -251,8 +258,12 @@ class Observation:
 
         chosen = self._chosen(detectors)
         folder = None if output is None else Path(output)
-        jobs = [(events, source, background, stokes, selection) for events in chosen.values()]
-        made = each(_make_spectra, jobs, "extracting spectra", executor=executor)
+        maps = exposure_maps or {}
+        jobs = [
+            (events, source, background, stokes, selection, {"exposure_map": maps.get(name), "wmap": wmap})
+            for name, events in chosen.items()
+        ]
+        made = each(make_spectra, jobs, "extracting spectra", executor=executor)
         spectra: list[Spectrum] = []
         groups: list[int] = []
         cache: dict[Any, Any] = {}  # responses read once for all spectra that use them
@@ -305,7 +316,7 @@ class Observation:
         """
         chosen = self._chosen(detectors)
         bands = [options.pop("energy", None)]
-        made = each(_make_images, [(e, bands, options) for e in chosen.values()], "making images", executor=executor)
+        made = each(make_images, [(e, bands, options) for e in chosen.values()], "making images", executor=executor)
         return {name: images[0] for name, images in zip(chosen, made, strict=True)}
 
     def images(
@@ -319,7 +330,7 @@ class Observation:
         """Images of each detector in several energy bands, from one pass over its events; options as for `image`."""
         chosen = self._chosen(detectors)
         jobs = [(events, list(bands), options) for events in chosen.values()]
-        return dict(zip(chosen, each(_make_images, jobs, "making images", executor=executor), strict=True))
+        return dict(zip(chosen, each(make_images, jobs, "making images", executor=executor), strict=True))
 
     def exposure_map(self, detector: str, *, energy: Any = None, **options: Any) -> ExposureMap:
         """Exposure map of a detector; see `exposure_maps`.
@@ -419,7 +430,7 @@ class Observation:
                 live = self.mission.load("live_fraction")(self, name)
             options = {"min_fraction": min_fraction, "deadtime": live, "errors": errors}
             jobs.append((events, binsize, source, background, options, selection))
-        return dict(zip(chosen, each(_make_light_curve, jobs, "making light curves", executor=executor), strict=True))
+        return dict(zip(chosen, each(make_light_curve, jobs, "making light curves", executor=executor), strict=True))
 
     def polarisation_cube(
         self,
@@ -489,47 +500,6 @@ def _first_headers(path: Path, number: int = 3) -> list[fits.Header]:
             if str(hdu.header.get("EXTNAME", "")).strip().upper() == "EVENTS":
                 break
         return headers
-
-
-def _make_spectra(job: tuple[Any, ...]) -> list[tuple[Spectrum, Spectrum | None]]:
-    """Source and background spectra of one detector: one pair, or three for I, Q, U."""
-    from wolter.makers import extract_spectrum, extract_stokes
-    from wolter.makers.pile_up import warn_of_pile_up
-
-    events, source, background, stokes, selection = job
-    inside = events.select(region=source, **selection)
-    outside = None if background is None else events.select(region=background, **selection)
-    if stokes is None:
-        made_source = extract_spectrum(inside)
-        if source is not None:
-            warn_of_pile_up(inside, float(made_source.counts.sum()))
-        return [(made_source, None if outside is None else extract_spectrum(outside))]
-    made = extract_stokes(inside, weighting=stokes)
-    if outside is None:
-        return [(s, None) for s in (made.i, made.q, made.u)]
-    back = extract_stokes(outside, weighting=stokes)
-    return [(made.i, back.i), (made.q, back.q), (made.u, back.u)]
-
-
-def _make_images(job: tuple[Any, ...]) -> list[Image]:
-    """Images of one detector in all bands."""
-    from wolter.makers import make_images
-
-    events, bands, options = job
-    return make_images(events, bands, **options)
-
-
-def _make_light_curve(job: tuple[Any, ...]) -> LightCurve:
-    """Light curve of one detector, net if there is a background region."""
-    from wolter.data import net_light_curve
-    from wolter.makers import light_curve
-
-    events, binsize, source, background, options, selection = job
-    made = light_curve(events.select(region=source, **selection), binsize, **options)
-    if background is None:
-        return made
-    back = light_curve(events.select(region=background, **selection), binsize, allow_empty=True, **options)
-    return net_light_curve(made, back)
 
 
 def _named_from(folder: Path, file: str | os.PathLike[str]) -> str:
