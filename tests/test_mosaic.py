@@ -95,6 +95,21 @@ def test_cutout_and_rebin_keep_the_sky(pairs):
 _KEYS = [f"{stem}{n}" for stem in ("CTYPE", "CRPIX", "CRVAL", "CDELT", "CUNIT") for n in (1, 2)]
 
 
+def test_what_maps_of_sas_say(shared):
+    for band, energies in (("0.50-2.00", (0.5, 2.0)), ("2.00-10.00", (2.0, 10.0))):
+        for name in names(shared, "expmap", band):
+            one = ExposureMap.read(name)
+            assert one.energy == energies
+            assert one.vignetted
+
+
+def test_sizes_need_units(pairs):
+    with pytest.raises(UnitError):
+        pairs[0][0].cutout("09:58:22.2 -11:03:35", 5)
+    with pytest.raises(DataError, match="number of pixels"):
+        pairs[0][0].smooth("wide")
+
+
 def test_exposure_is_averaged_when_rebinned(pairs):
     exposure = pairs[1][0]
     assert np.allclose(exposure.rebin(2).data, exposure.data.reshape(256, 2, 256, 2).mean(axis=(1, 3)))
@@ -254,6 +269,11 @@ def test_mosaics_that_make_no_sense(pairs):
         mosaic([])
     with pytest.raises(DataError, match="different things"):
         mosaic([images[0], exposures[0]])
+    assert mosaic(exposures).vignetted
+    assert mosaic(exposures).energy == (0.5, 2.0)
+    plain = ExposureMap.made(exposures[0].data, exposures[0].header, vignetted=False)
+    with pytest.raises(DataError, match="some have not"):
+        mosaic([exposures[0], plain])
     with pytest.raises(DataError, match="not known"):
         mosaic(images, method="cubic")
     far = Image(data=np.ones((100, 100)), header=fits.Header(turned(0, center=(149.6, 70.0)).cards()))

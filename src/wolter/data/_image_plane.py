@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from wolter import fits
 from wolter.data.image_grid import ImageGrid
 from wolter.errors import DataError, RegionError
-from wolter.units import is_quantity, to_deg
+from wolter.units import to_deg
 
 if TYPE_CHECKING:
     from wolter.sky import RegionSet, TanWCS
@@ -148,7 +148,7 @@ class ImagePlane:
             rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
             return int(columns[0]) + 1, int(rows[0]) + 1, int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1
         x, y = self.pixel(where)
-        if is_quantity(size) and np.ndim(size.value) == 0:
+        if not isinstance(size, (tuple, list)) and np.ndim(getattr(size, "value", size)) == 0:
             size = (size, size)
         half = [0.5 * to_deg(s, "size") / self.wcs.pixel_scale_deg for s in size]
         x0, x1 = max(1, round(x - half[0])), min(nx, round(x + half[0]))

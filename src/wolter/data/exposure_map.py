@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from wolter._accessor import Figures
 from wolter.data.image import Image
 from wolter.errors import DataError
+from wolter.mission import mission_of
 
 __all__ = ["ExposureMap"]
 
@@ -41,16 +44,22 @@ class ExposureMap(Image):
 
     @property
     def energy(self) -> tuple[float, float] | None:
-        """Energy band (keV) that vignetting and efficiency are taken for; None where the header does not say."""
+        """Energy band (keV) that vignetting and efficiency are taken for; None where the file does not say.
+
+        From E_MIN and E_MAX, or from what the mission reads in its own maps' headers.
+        """
         low, high = self.header.get("E_MIN"), self.header.get("E_MAX")
-        if low is None or high is None:
-            return None
-        return float(low), float(high)
+        if low is not None and high is not None:
+            return float(low), float(high)
+        role = mission_of(self.header).classify(self.path or Path("map"), [self.header])  # type: ignore[list-item]
+        return None if role is None else role.energy
 
     @property
     def vignetted(self) -> bool:
-        """Whether vignetting is applied (keyword VIGNAPP)."""
-        value = self.header.get("VIGNAPP", False)
+        """Whether vignetting is applied: keyword VIGNAPP, or the command that made the map, kept in XPROC0."""
+        value = self.header.get("VIGNAPP")
+        if value is None:
+            return re.search(r"\bwithvignetting=(yes|true)\b", str(self.header.get("XPROC0", ""))) is not None
         return value.strip().upper() in ("T", "TRUE", "YES") if isinstance(value, str) else bool(value)
 
     @property

@@ -26,7 +26,10 @@ _STEP = 1.19  # ratio of successive radii of the discs: the area grows by half
 
 def pixels_of(plane: ImagePlane, value: Any, name: str) -> float:
     """A length in pixels: a bare number is one already, an angle is divided by the side of a pixel."""
-    size = to_deg(value, name) / plane.pixel_scale_deg if is_quantity(value) else float(value)
+    try:
+        size = to_deg(value, name) / plane.pixel_scale_deg if is_quantity(value) else float(value)
+    except (TypeError, ValueError):
+        raise DataError(f"{name} is {value!r}", cure="Give a number of pixels, or an angle: 8*u.arcsec.") from None
     if not size > 0:
         raise DataError(f"{name} is {value}; a positive length is meant", file=plane.path)
     return size

@@ -365,6 +365,20 @@ def _header(images: Sequence[Image], grid: ImageGrid) -> fits.Header:
         if key not in header and any(str(i.header.get(key, "") or "").strip() for i in images):
             header.set(key, "combined")
     _set_pointing(header, images)
+    maps = [i for i in images if isinstance(i, ExposureMap)]
+    if maps:
+        if len({m.vignetted for m in maps}) > 1:
+            raise DataError(
+                "some of the exposure maps have vignetting and some have not",
+                file=next(m.path for m in maps if not m.vignetted),
+                cure="Make them all with vignetting, or all without.",
+            )
+        header.set("VIGNAPP", maps[0].vignetted, "vignetting applied")
+        bands = {m.energy for m in maps}
+        band = bands.pop() if len(bands) == 1 else None
+        if band is not None:
+            header.set("E_MIN", band[0], "[keV] lower end of the band")
+            header.set("E_MAX", band[1], "[keV] upper end of the band")
     for key, value in grid.cards().items():
         header.set(key, value)
     header.set("CREATOR", f"wolter {__version__}", "software that made this product")
