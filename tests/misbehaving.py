@@ -63,6 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
         path = self.path.partition("?")[0]
         self.owner.log.append((path, self.headers.get("Range")))
         self.owner.counts[path] = self.owner.counts.get(path, 0) + 1

@@ -43,8 +43,9 @@ def query(adql: str, *, archive: Archive | None = None, maxrec: int | None = Non
             raise ArchiveError(f"there is no archive {service!r}")
         tap = host.own_address(own, "tap")
     answer = ask(host.transport, tap, adql, maxrec=maxrec)
-    answer.table.meta.update(overflow=answer.overflow)
-    return answer.table
+    table: Any = answer.table
+    table.meta["overflow"] = answer.overflow
+    return table
 
 
 def list_catalogs(

@@ -130,7 +130,7 @@ def ask_all(transport: Transport, tap: str, select: str, where: str, key: str, *
     key : str
         Column that orders the rows; more than one page of rows with the same key is an error.
     """
-    from astropy.table import unique, vstack
+    from astropy.table import vstack
 
     parts: list[Any] = []
     last: Any = None
@@ -150,4 +150,11 @@ def ask_all(transport: Transport, tap: str, select: str, where: str, key: str, *
         last = new
     if len(parts) == 1:
         return parts[0]
-    return unique(vstack(parts, metadata_conflicts="silent"), keep="first")
+    whole: Any = vstack(parts, metadata_conflicts="silent")
+    seen: set[tuple[str, ...]] = set()
+    keep = []
+    for row in whole:  # rows with the last key of a page came twice
+        values = tuple(map(str, row))
+        keep.append(values not in seen)
+        seen.add(values)
+    return whole[keep]

@@ -133,7 +133,12 @@ def download(
                 _discard(target)
                 progress(target.stat().st_size)
                 return Download(target, request.url, target.stat().st_size, present=True)
-            state = _fill(client, request, part, s3_endpoint, progress)
+            try:
+                state = _fill(client, request, part, s3_endpoint, progress)
+            except BaseException:
+                if not _size(part):  # nothing came that is worth keeping
+                    _discard(target)
+                raise
             problem, digest = _examine(request, _part(target), state)
             if problem is None:
                 _place(target, part)
