@@ -145,6 +145,8 @@ def _bad_pixels(events: EventList, told: list[str]) -> tuple[BadArea, ...]:
         if not isinstance(table, fits.TableHDU):
             assume(f"{events.path.name} has no BADPIX table: every pixel counts as good", told)
             return ()
+        if table.nrows == 0:
+            return ()
         rows = table.read(["RAWX", "RAWY", "YEXTENT", "BADFLAG"])
     bits = np.asarray(rows["BADFLAG"]).reshape(len(rows["RAWX"]), -1)
     shape = (SIZE, SIZE)

@@ -1,0 +1,495 @@
+"""Exposure maps: the algorithm against astropy and sums by hand, each mission against its archive's own maps."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.wcs import WCS
+
+from wolter import fits
+from wolter.data import EventList, ExposureMap, Image, ImageGrid
+from wolter.errors import DataError, MissionError, ParameterError, UnitError, WolterWarning
+from wolter.gti import GTI
+from wolter.makers import exposure as engine
+from wolter.makers.aspect import Attitude, LiveTime, live_seconds
+from wolter.makers.exposure import BadArea, DetectorPlane, ExposureInputs, exposure_map, exposure_maps
+from wolter.makers.projection import detector_to_pixel, pixel_directions
+from wolter.observation import Observation
+
+CENTRE = (150.0, 20.0)
+PIXEL = 2.0 / 3600.0  # deg
+
+
+@pytest.fixture
+def root(shared) -> Path:
+    """Folder of the shared data."""
+    return shared("MANIFEST.md").parent
+
+
+def grid(size: int = 201, pixel: float = PIXEL, centre: tuple[float, float] = CENTRE) -> ImageGrid:
+    return ImageGrid.around((centre[0] * u.deg, centre[1] * u.deg), size * pixel * u.deg, pixel * u.deg)
+
+
+def plane(size: int = 100, arcsec: float = 2.0, **more) -> DetectorPlane:
+    c = (size - 1) / 2
+    return DetectorPlane("test", np.ones((size, size), np.float32), arcsec * np.array([[1, 0, -c], [0, 1, -c]]), **more)
+
+
+def steady(seconds: float = 100.0, roll: float = 0.0) -> Attitude:
+    time = np.arange(0.0, seconds + 1.0)
+    return Attitude(time, np.full(len(time), CENTRE[0]), np.full(len(time), CENTRE[1]), np.full(len(time), roll))
+
+
+def test_a_steady_telescope_exposes_its_detector_and_nothing_else():
+    inputs = ExposureInputs((plane(),), steady(), GTI([10.0, 50.0], [20.0, 60.0]), LiveTime.constant(0.5))
+    made = exposure_map(inputs, grid(), vignetting=False)
+    assert made.data.max() == pytest.approx(10.0)
+    assert made.exposure == pytest.approx(10.0)
+    # the middle of the field is the middle of the image: 100 x 100 pixels of the image's size
+    assert made.data.sum() == pytest.approx(10.0 * 100 * 100, rel=1e-3)
+    assert np.count_nonzero(made.data > 9.99) == pytest.approx(99 * 99, abs=400)
+    assert not made.vignetted
+    assert made.unit == "s"
+
+
+@pytest.mark.parametrize("roll", [0.0, 33.0, 200.0])
+def test_geometry_is_astropys(roll):
+    """Pixels of a detector frame through its own TAN coordinates in astropy."""
+    pointing, image = (150.13, 20.21), grid(301, 4 / 3600)
+    detector = WCS(naxis=2)
+    detector.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    detector.wcs.crval, detector.wcs.crpix = pointing, [1.0, 1.0]
+    c, s = np.cos(np.radians(roll)), np.sin(np.radians(roll))
+    step = 3.0 / 3600.0
+    # u lies west at roll 0, v has position angle `roll`
+    detector.wcs.cd = step * np.array([[-c, s], [s, c]])
+    att = Attitude(np.array([0.0, 1.0]), *(np.full(2, v) for v in (*pointing, roll)))
+    frame = tuple(v[0] for v in att.directions())
+    matrix = detector_to_pixel(pixel_directions(image), frame, 3.0 * np.array([[1.0, 0, 0], [0, 1.0, 0]]))
+    rng = np.random.default_rng(1)
+    x, y = rng.uniform(0, 300, (2, 50))
+    sky = image.sky.pixel_to_sky(x + 1, y + 1)
+    want = detector.all_world2pix(np.transpose(sky), 0)
+    from wolter.makers.projection import apply
+
+    got = np.transpose(apply(matrix, x, y))
+    assert np.abs(got - want).max() < 1e-6
+
+
+def test_live_seconds_are_the_integral_of_the_live_fraction():
+    rng = np.random.default_rng(2)
+    start = np.arange(0.0, 100.0, 2.0)
+    live = LiveTime(start, start + 1.5, rng.uniform(0.2, 1.0, len(start)), outside=0.1)
+    gti = GTI([3.3, 40.0], [20.1, 77.7])
+    edges = np.sort(rng.uniform(0, 100, 12))
+    fine = np.linspace(0, 100, 2_000_001)[:-1] + 2.5e-5
+    value = np.where(gti.contains(fine), live.fraction_at(fine), 0.0) * 5e-5
+    want = [value[(fine >= a) & (fine < b)].sum() for a, b in itertools.pairwise(edges)]
+    assert live_seconds(gti, edges, live) == pytest.approx(want, abs=2e-3)
+    assert live.mean(gti) == pytest.approx(value.sum() / gti.exposure, rel=1e-4)
+
+
+def wandering(number: int = 400, roll_step: float = 0.0) -> Attitude:
+    rng = np.random.default_rng(3)
+    time = np.arange(float(number))
+    ra = CENTRE[0] + rng.normal(0, 8, number) / 3600 / np.cos(np.radians(CENTRE[1]))
+    dec = CENTRE[1] + rng.normal(0, 8, number) / 3600
+    return Attitude(time, ra, dec, 20.0 + roll_step * rng.normal(0, 1, number))
+
+
+@pytest.mark.parametrize("roll_step", [0.0, 0.3])
+def test_shifts_of_one_projection_equal_a_projection_of_every_attitude(monkeypatch, roll_step):
+    inputs = ExposureInputs((plane(),), wandering(roll_step=roll_step), GTI.single(0.0, 399.0), attitude_bin=0.5)
+    quick = exposure_map(inputs, grid(), vignetting=False).data
+    monkeypatch.setattr(engine, "_DIRECT", 10_000)
+    slow = exposure_map(inputs, grid(), vignetting=False).data
+    assert quick.sum() == pytest.approx(slow.sum(), rel=1e-4)
+    assert np.abs(quick - slow).max() < 0.03 * slow.max()
+    assert np.abs(quick - slow).mean() < 0.002 * slow.max()
+
+
+def test_vignetting_multiplies_and_bands_share_one_projection():
+    def fall(theta, azimuth, energy):
+        return 1 - 0.05 * energy * theta
+
+    inputs = ExposureInputs((plane(),), steady(), GTI.single(0, 100), vignetting=fall)
+    flat = exposure_map(inputs, grid(), vignetting=False)
+    soft, hard = exposure_maps(inputs, grid(), [(1 * u.keV, 3 * u.keV), 4 * u.keV])
+    y, x = np.mgrid[0:201, 0:201]
+    theta = np.hypot(x - 100, y - 100) * 2 / 60
+    inside = flat.data > 99.9
+    assert soft.data[inside] / flat.data[inside] == pytest.approx((1 - 0.1 * theta)[inside], abs=1e-3)
+    assert hard.data[inside] / flat.data[inside] == pytest.approx((1 - 0.2 * theta)[inside], abs=1e-3)
+    assert soft.energy == (1.0, 3.0)
+    assert soft.vignetted
+
+
+def test_bad_pixels_come_and_go_and_ccds_have_their_own_times():
+    part = BadArea(np.arange(100 * 50), 30.0, 55.0)  # the lower half
+    inputs = ExposureInputs((plane(bad=(part,)),), steady(), GTI.single(0, 100))
+    made = exposure_map(inputs, grid(), vignetting=False).data
+    assert made[130, 100] == pytest.approx(100.0)
+    assert made[70, 100] == pytest.approx(75.0)
+    own = plane(gti=GTI.single(20.0, 50.0), live=LiveTime.constant(0.9))
+    made = exposure_map(replace(inputs, planes=(own,)), grid(), vignetting=False).data
+    assert made.max() == pytest.approx(27.0)
+
+
+def test_errors_say_what_is_missing():
+    inputs = ExposureInputs((plane(),), steady(), GTI.single(0, 100))
+    with pytest.raises(DataError, match=r"attitude covers 100\.\d of 300\.0 s"):
+        exposure_map(replace(inputs, gti=GTI.single(0, 300)), grid(), vignetting=False)
+    with pytest.raises(DataError, match=r"60\.0 arcmin from the pointing"):
+        exposure_map(inputs, grid(centre=(150.0, 21.0)), vignetting=False)
+    with pytest.raises(DataError, match="vignetting of this telescope is not known"):
+        exposure_map(inputs, grid(), energy=2 * u.keV)
+    known = replace(inputs, vignetting=lambda t, a, e: np.ones_like(t))
+    with pytest.raises(DataError, match="none is given"):
+        exposure_map(known, grid())
+    with pytest.raises(UnitError):
+        exposure_map(known, grid(), energy=2.0)
+    with pytest.raises(DataError, match="no usable sample"):
+        Attitude(np.array([1.0]), np.array([np.nan]), np.array([0.0]), np.array([0.0]))
+    with pytest.raises(DataError, match="no sensitive plane"):
+        replace(inputs, planes=())
+    sine = replace(grid().sky, projection="SIN", ctype=("RA---SIN", "DEC--SIN"))
+    with pytest.raises(DataError, match="tangential"):
+        exposure_map(inputs, replace(grid(), wcs=sine), vignetting=False)
+
+
+# -- Swift ---------------------------------------------------------------------------------------------------------
+
+
+def swift(root: Path, obsid: str) -> Path:
+    return root / "swift" / f"1whsp_0126+33_{obsid}"
+
+
+@pytest.mark.parametrize("obsid", ["00085374001", "00085374005"])
+def test_swift_maps_are_the_archives(root, obsid):
+    """The archive's xrtexpomap: within 2 % where exposed, in total within 0.5 %."""
+    folder = swift(root, obsid)
+    theirs = Image.read(folder / f"sw{obsid}xpc_ex.img.gz").data.astype(float)
+    observation = Observation(folder)
+    made = observation.exposure_map("XRT", like=Image.read(folder / f"sw{obsid}xpc_ex.img.gz"), deadtime=False)
+    mine = made.data.astype(float)
+    assert mine.sum() == pytest.approx(theirs.sum(), rel=0.005)
+    assert mine.max() == pytest.approx(theirs.max(), rel=1e-6)
+    both = (mine > 0) & (theirs > 0)
+    assert both.sum() / ((mine > 0) | (theirs > 0)).sum() > 0.98
+    off = np.abs(mine - theirs)
+    # pixels that no edge of the field, column or hot pixel cuts
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    whole = both & (maximum_filter(theirs, 3) - minimum_filter(theirs, 3) < 0.01 * theirs)
+    assert whole.sum() > 0.75 * both.sum()
+    assert (off[whole] <= 0.02 * theirs[whole]).mean() > 0.999
+    assert (off[both] <= 0.02 * theirs[both]).mean() > 0.93
+    assert (off[both] <= 0.05 * theirs.max()).mean() > 0.96
+    live = observation.exposure_map("XRT", like=theirs_grid(folder, obsid))
+    assert live.data.max() == pytest.approx(observation.events["XRT"].exposure, rel=1e-4)
+
+
+def theirs_grid(folder: Path, obsid: str) -> ImageGrid:
+    return Image.read(folder / f"sw{obsid}xpc_ex.img.gz").grid
+
+
+def test_swift_task_writes_the_map_with_frame_times(root, tmp_path):
+    from wolter.tasks import registry
+
+    folder = swift(root, "00085374001")
+    stem = "sw00085374001x"
+    run = registry.get("xrtexpomap")
+    done = run(infile=folder / f"{stem}pcw3po_cl.evt.gz", hdfile=folder / f"{stem}hd.hk.gz", outdir=tmp_path)
+    path = done.products["exposure map"]
+    assert path.name == f"{stem}pcw3po_ex.img"
+    made = ExposureMap.read(path)
+    assert made.header["XRTNFRAM"] == 627
+    assert made.data.max() == pytest.approx(1572.0771, abs=1e-3)  # ONTIME of the archive's map
+    assert made.header["VIGNAPP"] is False
+    with pytest.raises(ParameterError, match="hdfile"):
+        run(infile=folder / f"{stem}pcw3po_cl.evt.gz", outdir=tmp_path)
+
+
+def test_swift_bad_input(root, tmp_path):
+    folder = swift(root, "00085374001")
+    stem = folder / "sw00085374001x"
+    from wolter.missions.swift_xrt.exposure import inputs_of_files
+
+    clean = EventList.read(f"{stem}pcw3po_cl.evt.gz")
+    with pytest.raises(DataError, match="one dimension"):
+        inputs_of_files(EventList.read(f"{stem}wtw2sl_cl.evt.gz"), frames=f"{stem}hd.hk.gz")
+    with pytest.raises(DataError, match="neither"):
+        inputs_of_files(clean)
+    other = swift(root, "00085374005") / "sw00085374005xhd.hk.gz"
+    with pytest.raises(DataError, match="attitude covers"):
+        exposure_map(inputs_of_files(clean, frames=other), theirs_grid(folder, "00085374001"), vignetting=False)
+    with pytest.raises(MissionError, match="no detector 'XRP'"):
+        Observation(folder).exposure_map("XRP")
+    bare = tmp_path / "bare.evt"
+    with fits.open(clean.path) as file:
+        keep = [fits.primary(file[0].header.without_structure())]
+        keep += [file[n].select(np.arange(file[n].nrows)) for n in ("EVENTS", "GTI")]
+        fits.write(bare, keep)
+    with pytest.warns(WolterWarning, match="no BADPIX table: every pixel counts as good"):
+        inputs = inputs_of_files(EventList.read(bare), frames=f"{stem}hd.hk.gz")
+    made = exposure_map(inputs, theirs_grid(folder, "00085374001"), vignetting=False)
+    assert any("BADPIX" in line for line in made.header.history)
+
+
+# -- XMM -----------------------------------------------------------------------------------------------------------
+
+BANDS = {"0.50-2.00": (0.5, 2), "2.00-10.00": (2, 10)}
+
+
+def xmm_maps(root: Path, obsid: str, camera: str):
+    folder = root / "xmm" / f"a907_{obsid}"
+    from wolter.missions.xmm_epic.exposure import inputs_of_files
+
+    events = EventList.read(folder / f"{camera}_exp1_clean_evts.fits")
+    theirs = {b: Image.read(folder / f"{obsid}_{camera}_exp1-{b}keVexpmap.fits") for b in BANDS}
+    inputs = inputs_of_files(events, folder / f"P{obsid}OBX000ATTTSR0000.FIT")
+    mine = exposure_maps(inputs, theirs["0.50-2.00"], [e * u.keV for e in BANDS.values()])
+    return events, inputs, dict(zip(BANDS, mine, strict=True)), theirs
+
+
+@pytest.mark.parametrize(("obsid", "camera"), [(o, c) for o in ("0404910601", "0201903501") for c in ("mos1", "mos2")])
+def test_xmm_maps_agree_with_sas_in_shape(root, obsid, camera):
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    _, inputs, mine, theirs = xmm_maps(root, obsid, camera)
+    for band in BANDS:
+        a, b = mine[band].data.astype(float), theirs[band].data.astype(float)
+        both = (a > 0) & (b > 0)
+        assert both.sum() / ((a > 0) | (b > 0)).sum() > 0.99
+        off = np.abs(np.median(b[both] / a[both]) * a - b) / np.where(b > 0, b, 1)
+        # inside the field: not cut by the edge of a CCD or by a bad column
+        whole = both & (minimum_filter(b, 3) > 0.7 * maximum_filter(b, 3))
+        assert whole.sum() > 0.75 * both.sum()
+        assert np.median(off[whole]) <= 0.03
+        assert np.percentile(off[whole], 95) <= 0.08
+        # cut pixels as well, which depend on how finely either program samples
+        assert np.median(off[both]) <= 0.032
+        assert np.percentile(off[both], 95) <= 0.095
+    # on the axis the map is live time: the largest value of SAS's maps
+    live = exposure_map(inputs, theirs["0.50-2.00"], vignetting=False)
+    assert live.data.max() == pytest.approx(theirs["0.50-2.00"].data.max(), rel=6e-3)
+
+
+def test_xmm_geometry_is_that_of_the_events(root):
+    """Every event lies where the geometry of its CCD and the attitude put it on the sky."""
+    events, inputs, _, _ = xmm_maps(root, "0404910601", "mos2")
+    rows = events.read_columns(["TIME", "RAWX", "RAWY", "X", "Y", "CCDNR"])
+    sky = ImageGrid((1, 1), (51840, 51840), 1, events.wcs)
+    directions = pixel_directions(sky)
+    att = inputs.attitude
+    middle = len(att) // 2
+    frame = tuple(v[middle] for v in att.directions())
+    for plane in inputs.planes:
+        mine = np.asarray(rows["CCDNR"]) == int(plane.name.split()[1])
+        matrix = np.linalg.inv(detector_to_pixel(directions, frame, plane.to_angle))
+        p = matrix @ np.array([rows["RAWX"][mine] - 1.0, rows["RAWY"][mine] - 1.0, np.ones(mine.sum())])
+        dx, dy = p[0] / p[2] + 1 - rows["X"][mine], p[1] / p[2] + 1 - rows["Y"][mine]
+        # events are placed at random within their pixels of 22 units
+        assert abs(np.median(dx)) < 4.0
+        assert abs(np.median(dy)) < 4.0
+        assert np.percentile(np.hypot(dx, dy), 99) < 20.0
+
+
+def test_xmm_mirrors_give_the_table():
+    from wolter.missions.xmm_epic.mirrors import effective_area
+    from wolter.missions.xmm_epic.vignetting import grating_factor, vignetting
+
+    energies = [1.5, 6.0]
+    axis = effective_area(0.0, energies, rays=1500)
+    # 1550 cm2 at 1.5 keV with the spider, which takes about a tenth (Users' Handbook)
+    assert 1550 < axis[0] < 1900
+    for theta in (4.0, 10.0):
+        got = effective_area(theta, energies, rays=1500, seed=5) / axis
+        assert got == pytest.approx([float(vignetting(theta, e)) for e in energies], abs=0.02)
+    assert vignetting(0.0, 2.0) == 1.0
+    assert np.all(np.diff(vignetting(np.arange(0, 15.0), 1.5)) < 0)
+    assert grating_factor(0.0) == 1.0
+    assert grating_factor(10.0) < 1 < grating_factor(-10.0)
+
+
+def test_xmm_task_refuses_another_camera(root, tmp_path):
+    from wolter.tasks import registry
+
+    folder = root / "xmm" / "a907_0404910601"
+    files = {
+        "imageset": folder / "0404910601_mos1_exp1-0.50-2.00keVimg.fits",
+        "attitudeset": folder / "P0404910601OBX000ATTTSR0000.FIT",
+        "expimageset": tmp_path / "exp.fits",
+    }
+    run = registry.get("eexpmap")
+    with pytest.raises(ParameterError, match="image is of EMOS1, the events are of EMOS2"):
+        run(eventset=folder / "mos2_exp1_clean_evts.fits", **files)
+    with pytest.raises(ParameterError, match="detector coordinates"):
+        run(eventset=folder / "mos1_exp1_clean_evts.fits", withdetcoords=True, **files)
+    with pytest.raises(ParameterError, match="no band"):
+        run(eventset=folder / "mos1_exp1_clean_evts.fits", pimin=2000, pimax=500, **files)
+    run(eventset=folder / "mos1_exp1_clean_evts.fits", pimin=500, pimax=2000, **files)
+    made = ExposureMap.read(tmp_path / "exp.fits")
+    assert made.energy == (0.5, 2.0)
+    assert made.header["INSTRUME"] == "EMOS1"
+
+
+# -- NuSTAR --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", ["A", "B"])
+def test_nustar_livetime_and_backscal_of_recorded_products(root, tmp_path, module):
+    """DEADC to 1e-7; BACKSCAL is weighted by exposure, and comes out to the effect of unknown calibration."""
+    from wolter.missions.nustar.exposure import backscal, inputs_of_files, read_livetime
+    from wolter.tasks import registry
+
+    stem = root / "nustar" / "sol_80415201001" / f"nu80415201001{module}"
+    recorded = f"{stem}06_chu2_S_cl_grade0_sr.pha"
+    with fits.open(recorded) as file:
+        header, gti = file["SPECTRUM"].header, GTI.read(file["GTI"])
+        wmap = file[0].read()
+        assert header["NUBACKSC"] is True
+        undone = [fits.new_image(wmap, header=file[0].header.without_structure())]
+        undone += [file[n].select(np.arange(file[n].nrows)) for n in ("SPECTRUM", "GTI")]
+    plain = np.count_nonzero(wmap >= 0) / 1e6
+    ratio = header["BACKSCAL"] / plain
+    assert ratio == pytest.approx(0.9984, abs=1e-4)  # not a plain area
+    live = read_livetime(f"{stem}_fpm.hk")
+    assert live.mean(gti) == pytest.approx(header["DEADC"], rel=1e-7)
+    inputs = inputs_of_files(
+        gti, f"{stem}_det1.fits", f"{stem}_oa.fits", f"{stem}_fpm.hk", [f"{stem}_bp.fits", f"{stem}_hp.fits"]
+    )
+    image = Image.read(f"{stem}06_chu2_S_cl_grade0_sk.img")
+    made = exposure_map(inputs, image, vignetting=False)
+    assert made.data.max() == pytest.approx(header["EXPOSURE"], rel=1e-6)
+    # the counts of the recorded image fall on exposed pixels
+    assert image.data[made.data > 0].sum() >= 0.9995 * image.data.sum()
+    for hdu in undone[:2]:
+        hdu.header.remove("NUBACKSC")
+    undone[1].header.set("BACKSCAL", plain)
+    path = tmp_path / "plain.pha"
+    fits.write(path, undone)
+    made.write(tmp_path / "ex.img")
+    done = registry.get("nubackscale")(
+        srcphafile=path, srcoutfile=tmp_path / "weighted.pha", expomapfile=tmp_path / "ex.img"
+    )
+    with fits.open(tmp_path / "weighted.pha") as file:
+        weighted = file["SPECTRUM"].header["BACKSCAL"]
+        assert file["SPECTRUM"].header["NUBACKSC"] is True
+    assert weighted < plain
+    assert weighted == pytest.approx(header["BACKSCAL"], rel=6e-3)
+    mask = np.zeros((1000, 1000), bool)
+    mask[300:310, 300:320] = True
+    assert backscal(mask, 1.0) == pytest.approx(200 / 1e6)
+    again = registry.get("nubackscale")(srcphafile=recorded, srcoutfile=tmp_path / "same.pha")
+    assert "weighted already" in again.messages[0]
+    assert "plain.pha" in done.messages[0]
+
+
+def test_nustar_light_curve_bins(root):
+    """FRACEXP of the recorded light curve, and its rates corrected by the housekeeping's live time."""
+    from wolter.missions.nustar.exposure import read_livetime
+
+    stem = root / "nustar" / "sol_80415201001" / "nu80415201001A"
+    with fits.open(f"{stem}06_chu2_S_cl_grade0_sr.lc") as file:
+        header, rows = file["RATE"].header, file["RATE"].read(["TIME", "RATE", "FRACEXP", "RATE_ORIG"])
+        gti = GTI.read(file["GTI"])
+    live = read_livetime(f"{stem}_fpm.hk")
+    middle = rows["TIME"] + header["TIMEZERO"]
+    edges = np.column_stack([middle - 5, middle + 5])
+    on = np.array([live_seconds(gti, e)[0] for e in edges])
+    assert on / 10 == pytest.approx(rows["FRACEXP"], abs=1e-6)
+    fraction = np.array([live_seconds(gti, e, live)[0] for e in edges]) / on
+    whole = (rows["RATE_ORIG"] > 0) & (on > 9.9)
+    # what is left is the part of the light inside the region, which drifts with the pointing
+    rest = (rows["RATE_ORIG"] / rows["RATE"] / fraction)[whole]
+    assert rest.std() / rest.mean() < 0.007
+    assert 0.5 < rest.mean() < 0.9
+
+
+def test_nustar_bad_input(root):
+    from wolter.missions.nustar.exposure import inputs_of_files
+
+    stem = root / "nustar" / "sol_80415201001" / "nu80415201001A"
+    files = (f"{stem}_det1.fits", f"{stem}_oa.fits")
+    with pytest.raises(DataError, match="has no sample in the good time"):
+        inputs_of_files(GTI.single(1.0, 2.0), *files, None, None)
+    with fits.open(f"{stem}06_chu2_S_cl_grade0_sr.pha") as file:
+        gti = GTI.read(file["GTI"])
+    with pytest.warns(WolterWarning) as told:
+        inputs = inputs_of_files(gti, *files, None, None)
+    assert len(told) == len(inputs.assumptions) == 2
+    with pytest.raises(DataError, match="no table DET1_REFPOINT"):
+        inputs_of_files(gti, files[1], files[1], None, None)
+
+
+# -- simulations ---------------------------------------------------------------------------------------------------
+
+
+def off_axis_rate(tmp_path: Path, mission: str, detector: str, offset: float, energy: float, radius: float) -> float:
+    """Rate of a simulated source by the vignetted map, within a circle."""
+    from wolter import Model
+    from wolter.simulate import simulate_observation
+
+    model = Model("powerlaw")
+    model.powerlaw.PhoIndex = 2.0
+    model.powerlaw.norm = 0.02
+    folder = simulate_observation(
+        model,
+        mission=mission,
+        position="10:00:00 +20:00:00",
+        pointing=(150.0 * u.deg, (20.0 + offset / 60) * u.deg),
+        roll=10 * u.deg,
+        exposure=4000 * u.s,
+        background_rate=0.0 / u.s / u.arcmin**2,
+        output=tmp_path / f"{mission}{offset}",
+        seed=4,
+        **({"bad_columns": 0, "bad_pixels": 0} if mission == "swift_xrt" else {}),
+    )
+    observation = Observation(folder)
+    image = observation.image(detectors=[detector])[detector]
+    made = observation.exposure_map(detector, energy=energy * u.keV, like=image)
+    assert image.data[made.data <= 0].sum() == 0
+    assert image.data.sum() == len(observation.events[detector].column("PI"))  # counts conserved
+    x, y = image.pixel("10:00:00 +20:00:00")
+    yy, xx = np.mgrid[1 : image.shape[0] + 1, 1 : image.shape[1] + 1]
+    inside = (np.hypot(xx - x, yy - y) * image.pixel_scale_deg * 3600 < radius) & (made.data > 0.5 * made.data.max())
+    counts = image.data[inside]
+    # position: within a pixel of the truth
+    assert np.hypot(np.average(xx[inside], weights=counts) - x, np.average(yy[inside], weights=counts) - y) < 1.0
+    return float((counts / made.data[inside]).sum())
+
+
+@pytest.mark.parametrize(("mission", "detector", "energy"), [("swift_xrt", "XRT", 1.5), ("xmm_epic", "M2", 1.5)])
+def test_flux_off_axis_is_that_on_axis(tmp_path, mission, detector, energy):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", WolterWarning)
+        near = off_axis_rate(tmp_path, mission, detector, 1.2, energy, 90)
+        far = off_axis_rate(tmp_path, mission, detector, 4.0, energy, 90)
+    assert far == pytest.approx(near, rel=0.05)
+
+
+def test_ixpe_without_attitude_says_what_is_assumed(root, tmp_path):
+    path = root / "ixpe" / "sim_point_source_ixpeobssim" / "toy_point_source_du1.fits"
+    observation = Observation(path)
+    made = observation.exposure_map("DU1", energy=(2 * u.keV, 8 * u.keV))
+    events = observation.events["DU1"]
+    assert made.data.max() == pytest.approx(events.exposure, rel=0.01)
+    x, y = made.pixel("02:00:00 +45:00:00")  # the simulated source
+    assert made.data[round(y) - 1, round(x) - 1] > 0.97 * events.exposure  # dithering moves it by 1.6 arcmin
+    seen = events.read_columns(["X", "Y"])
+    column, row = (np.round(np.asarray(seen[k])).astype(int) - 1 for k in ("X", "Y"))
+    assert np.mean(made.data[row, column] > 0) > 0.999
+
+
+def test_observation_without_attitude_names_the_option(root, tmp_path):
+    events = root / "xmm" / "a907_0404910601" / "mos1_exp1_clean_evts.fits"
+    with pytest.raises(MissionError, match="holds no attitude file") as caught:
+        Observation(events).exposure_map("M1")
+    assert "attitude=" in str(caught.value)
