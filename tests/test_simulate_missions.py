@@ -153,7 +153,7 @@ def test_position_is_recovered(tmp_path, mission):
 # -- counts --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mission", CAMERAS)
+@pytest.mark.parametrize("mission", SIMULATED)
 def test_background_counts_are_those_the_exposure_map_predicts(tmp_path, mission):
     """An even background of known rate: counts = rate x (seconds summed over the map) x pixel area."""
     rate = 0.02
@@ -170,12 +170,12 @@ def test_background_counts_are_those_the_exposure_map_predicts(tmp_path, mission
         assert abs(seen - expected) < 4 * np.sqrt(expected) + 0.01 * expected, (name, seen, expected)
 
 
-@pytest.mark.parametrize("mission", CAMERAS)
+@pytest.mark.parametrize("mission", SIMULATED)
 def test_flux_off_axis_is_recovered(tmp_path, mission):
     """Counts of a small disk over the vignetted exposure there are the rate that model and responses predict."""
     description = missions()[mission]
-    energy = 10.0 if mission == "nustar" else 1.5
-    norm = {"nustar": 0.3, "swift_xrt": 0.1}.get(mission, 0.03)
+    energy = {"nustar": 10.0, "ixpe": 3.0}.get(mission, 1.5)
+    norm = {"nustar": 0.3, "swift_xrt": 0.1, "ixpe": 1.0}.get(mission, 0.03)
     observation, _ = _simulate(
         tmp_path,
         mission,
@@ -187,7 +187,7 @@ def test_flux_off_axis_is_recovered(tmp_path, mission):
         background_rate=0 / u.s / u.arcmin**2,
     )
     for name, events in observation.events.items():
-        pair = description.load("nominal_responses")(name)
+        pair = description.load("nominal_responses")(name, *(["unweighted"] if description.weightings else []))
         edges = np.append(pair.rmf.energ_lo, pair.rmf.energ_hi[-1])
         folded = pair.rmf.fold(norm * (1 / edges[:-1] - 1 / edges[1:]) * pair.arf.specresp)  # photons of norm E^-2
         inside = (pair.rmf.e_min >= 0.9 * energy - 1e-6) & (pair.rmf.e_max <= 1.1 * energy + 1e-6)
@@ -338,7 +338,7 @@ def test_point_spread_functions_hold_what_they_say(tmp_path, mission):
     radius = np.array([0.0, 5.0, 20.0, 60.0, 1e4])
     told = fraction(radius, 1.5, 0.0)
     assert told[0] == 0
-    assert told[-1] == pytest.approx(1.0)
+    assert told[-1] == pytest.approx(1.0, abs=1e-4)
     assert (np.diff(told) > 0).all()
 
 

@@ -249,8 +249,7 @@ def check_fit(bench: _Bench) -> None:
         else:
             fit = Fit(spectra.group(channels=20).select(lo, hi), bench.expression, statistic="cstat")
         fit.run()
-        if not bench.polarised:
-            _check_flux(bench, fit)
+        _check_flux(bench, fit)
         for parameter in fit.parameters:
             name = parameter.name
             if name.endswith(".norm") or parameter.tied or name not in bench.truth:

@@ -155,5 +155,7 @@ def king_fraction(radius: Any, core: float, slope: float, limit: float = np.inf)
     """
     r = np.minimum(np.asarray(radius, dtype=float), limit)
     power = 1.0 - slope
-    total = -1.0 if not np.isfinite(limit) else (1.0 + (limit / core) ** 2) ** power - 1.0
+    if not np.isfinite(limit):
+        return 1.0 - (1.0 + (r / core) ** 2) ** power
+    total = (1.0 + (limit / core) ** 2) ** power - 1.0
     return ((1.0 + (r / core) ** 2) ** power - 1.0) / total

@@ -79,6 +79,7 @@ MISSION = Mission(
     classify=classify,
     exposure="wolter.missions.ixpe.exposure:exposure_inputs",
     vignetting="wolter.missions.ixpe.vignetting:vignetting",
+    psf="wolter.missions.ixpe.psf:encircled",
     archive=ARCHIVE,
     simulator="wolter.missions.ixpe.simulator:simulate",
     nominal_responses="wolter.missions.ixpe.nominal:nominal_responses",

@@ -6,9 +6,10 @@ function and a time from the good part of the orbits; instrumental background is
 unpolarised; events within the dead time of the last recorded one are lost.
 
 Published figures used (besides those of `nominal`): plate 600 x 600 pixels of 2.6 arcsec, level-2 file layout of the
-archive; detector 15 mm across at a focal length of 4.0 m, so 12.9 arcmin of sky, and 27 arcsec half-power diameter
-(Weisskopf et al. 2022, JATIS 8, 026002); instrumental background of order 1e-3 counts/s/arcmin2 in 2-8 keV per detector
-with a spectrum flat to falling in energy (Di Marco et al. 2023, AJ 165, 143); low equatorial orbit at 600 km.
+archive; focal length of 4.0 m and 27 arcsec half-power diameter (Weisskopf et al. 2022, JATIS 8, 026002); instrumental
+background of order 1e-3 counts/s/arcmin2 in 2-8 keV per detector with a spectrum flat to falling in energy (Di Marco et
+al. 2023, AJ 165, 143); low equatorial orbit at 600 km. Field, turn of the detectors and vignetting are those of
+`exposure` and `vignetting`. The pointing does not move.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from wolter import fits
 from wolter.errors import OutputError, SimulationError
 from wolter.mission import Mission
 from wolter.missions.ixpe import nominal
+from wolter.missions.ixpe.exposure import ANGLES, ARCSEC_PER_MM, HALF_MM
+from wolter.missions.ixpe.psf import KING
+from wolter.missions.ixpe.vignetting import vignetting
 from wolter.simulate.observation import Scene, source_spectrum
 from wolter.simulate.photons import (
     draw_angles,
@@ -39,10 +43,7 @@ __all__ = ["simulate"]
 PIXEL_DEG = 2.6 / 3600.0
 PLATE = 600  # pixels
 REFERENCE_PIXEL = 300.5
-FIELD_ARCMIN = 12.9
-HALF_FIELD = FIELD_ARCMIN / 2.0 / 60.0 / PIXEL_DEG  # pixels
-# King profile with a half-power diameter of 27 arcsec and about 93 % inside 60 arcsec.
-PSF_CORE_ARCSEC, PSF_SLOPE = 11.5, 1.8
+PSF_CORE_ARCSEC, PSF_SLOPE = KING[:2]
 DEAD_TIME = 1.1e-3  # s
 BACKGROUND_RATE = 1.0e-3  # counts/s/arcmin2 in 2-8 keV
 BACKGROUND_SLOPE = 1.0  # counts per keV proportional to E^-slope
@@ -69,10 +70,8 @@ def simulate(mission: Mission, scene: Scene, output: Path, *, overwrite: bool = 
     Path
         ``output / obsid``.
     """
-    if scene.pointing is not None or scene.jitter:
-        raise SimulationError(
-            f"{mission.title}'s simulator points at the source, without jitter", cure="Leave out pointing and jitter."
-        )
+    if scene.jitter:
+        raise SimulationError(f"{mission.title}'s simulator holds the pointing still", cure="Leave out jitter.")
     unknown = set(scene.options) - {"compress"}
     if unknown:
         raise SimulationError(
@@ -156,19 +155,22 @@ def _detector_events(
     phi = draw_angles(amplitude, source.angle[bins], rng)
     pixel_arcsec = PIXEL_DEG * 3600.0
     dx, dy = draw_king_offsets(number, PSF_CORE_ARCSEC / pixel_arcsec, PSF_SLOPE, rng)
+    x0, y0 = _source_pixel(scene)
     if scene.shape.kind != "point":
         sx, sy = scene.shape.draw(number, rng)
         dx, dy = dx + sx / pixel_arcsec, dy + sy / pixel_arcsec
-    background = _background(scene, gti.exposure, weighted, rng)
+    seen = _passed(rmf, bins, x0 + dx, y0 + dy, rng)
+    background = _background(scene, detector, gti.exposure, weighted, rng)
     columns = {
         "PI": np.concatenate([channel, background["PI"]]),
         "W_MOM": np.concatenate([weight, background["W_MOM"]]),
-        "X": np.concatenate([REFERENCE_PIXEL + dx, background["X"]]),
-        "Y": np.concatenate([REFERENCE_PIXEL + dy, background["Y"]]),
+        "X": np.concatenate([x0 + dx, background["X"]]),
+        "Y": np.concatenate([y0 + dy, background["Y"]]),
         "phi": np.concatenate([phi, background["phi"]]),
         "_source": np.concatenate([np.ones(number, bool), np.zeros(len(background["PI"]), bool)]),
     }
-    inside = np.maximum(np.abs(columns["X"] - REFERENCE_PIXEL), np.abs(columns["Y"] - REFERENCE_PIXEL)) < HALF_FIELD
+    inside = _on_detector(scene, detector, columns["X"], columns["Y"])
+    inside[:number] &= seen
     order = rng.permutation(len(columns["PI"]))
     order = order[inside[order]]  # what falls beside the detector is not seen and causes no dead time
     time = times_in_gti(gti, len(order), rng)
@@ -181,7 +183,38 @@ def _detector_events(
     return out, gti.exposure - dead_time * float(recorded.sum())
 
 
-def _background(scene: Scene, exposure: float, weighted: bool, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def _source_pixel(scene: Scene) -> tuple[float, float]:
+    """Sky pixel of the source's position."""
+    from wolter.simulate.layout import sky_pixels
+
+    if scene.pointing is None:
+        return REFERENCE_PIXEL, REFERENCE_PIXEL
+    x, y = sky_pixels(np.array([scene.ra]), np.array([scene.dec]), scene.target, REFERENCE_PIXEL, PIXEL_DEG)
+    return float(x[0]), float(y[0])
+
+
+def _passed(rmf: Any, bins: np.ndarray, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Photons that vignetting leaves, by the place where they are detected."""
+    theta = np.hypot(x - REFERENCE_PIXEL, y - REFERENCE_PIXEL) * PIXEL_DEG * 60.0
+    energy = 0.5 * (np.asarray(rmf.energ_lo) + np.asarray(rmf.energ_hi))[bins]
+    factor = np.empty(len(theta))
+    for part in np.array_split(np.argsort(energy), 16):
+        if len(part):
+            factor[part] = vignetting(theta[part], float(energy[part].mean()))
+    return rng.random(len(theta)) < factor
+
+
+def _on_detector(scene: Scene, detector: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Whether sky pixels fall on the part of the detector of which events are kept."""
+    angle = np.radians(ANGLES[detector] + scene.roll)
+    west, north = ((v - REFERENCE_PIXEL) * PIXEL_DEG * 3600.0 / ARCSEC_PER_MM for v in (x, y))
+    across, along = west * np.cos(angle) + north * np.sin(angle), north * np.cos(angle) - west * np.sin(angle)
+    return (np.abs(across) < HALF_MM[0]) & (np.abs(along) < HALF_MM[1])
+
+
+def _background(
+    scene: Scene, detector: str, exposure: float, weighted: bool, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
     """Instrumental background events of one detector: flat on the sky, unpolarised, a falling power law in energy."""
     rate = BACKGROUND_RATE if scene.background_rate is None else scene.background_rate
     if rate < 0:
@@ -189,15 +222,19 @@ def _background(scene: Scene, exposure: float, weighted: bool, rng: np.random.Ge
     edges = nominal.CHANNEL_EDGES[25:]  # from 1 keV up
     shape = edges[:-1] ** -BACKGROUND_SLOPE
     band = (edges[:-1] >= 2.0 - 1e-9) & (edges[1:] <= 8.0 + 1e-9)
-    mean = rate * FIELD_ARCMIN**2 * exposure * shape / shape[band].sum()
+    half_x, half_y = (h * ARCSEC_PER_MM for h in HALF_MM)
+    mean = rate * 4.0 * half_x * half_y / 3600.0 * exposure * shape / shape[band].sum()
     channel = np.repeat(np.arange(25, len(nominal.CHANNEL_EDGES) - 1), rng.poisson(mean))
     number = len(channel)
     shape_w = nominal.WEIGHT_SHAPE
+    angle = np.radians(ANGLES[detector] + scene.roll)
+    across, along = rng.uniform(-half_x, half_x, number), rng.uniform(-half_y, half_y, number)
+    west, north = across * np.cos(angle) - along * np.sin(angle), across * np.sin(angle) + along * np.cos(angle)
     return {
         "PI": channel,
         "W_MOM": rng.beta(shape_w, shape_w, number) if weighted else np.ones(number),
-        "X": REFERENCE_PIXEL + rng.uniform(-HALF_FIELD, HALF_FIELD, number),
-        "Y": REFERENCE_PIXEL + rng.uniform(-HALF_FIELD, HALF_FIELD, number),
+        "X": REFERENCE_PIXEL + west / PIXEL_DEG / 3600.0,
+        "Y": REFERENCE_PIXEL + north / PIXEL_DEG / 3600.0,
         "phi": rng.uniform(-np.pi, np.pi, number),
     }
 
@@ -239,8 +276,9 @@ def _header(scene: Scene, detector: str, gti: Any, livetime: float) -> fits.Head
         ("HDUCLAS2", "ACCEPTED", ""),
         ("RA_OBJ", scene.ra, "[deg] Right ascension of the target"),
         ("DEC_OBJ", scene.dec, "[deg] Declination of the target"),
-        ("RA_PNT", scene.ra, "[deg] Right ascension of the pointing"),
-        ("DEC_PNT", scene.dec, "[deg] Declination of the pointing"),
+        ("RA_PNT", scene.target[0], "[deg] Right ascension of the pointing"),
+        ("DEC_PNT", scene.target[1], "[deg] Declination of the pointing"),
+        ("PA_PNT", scene.roll, "[deg] Roll"),
         ("RADESYS", "FK5", "Celestial reference"),
         ("EQUINOX", 2000.0, "Equinox"),
         ("DATE-OBS", _date(float(gti.start[0])), "Start (UTC)"),
@@ -269,7 +307,7 @@ def _header(scene: Scene, detector: str, gti: Any, livetime: float) -> fits.Head
 def _event_hdu(events: dict[str, np.ndarray], header: fits.Header) -> fits.TableHDU:
     number = len(events["TIME"])
     sky = {"TCRPX": REFERENCE_PIXEL, "TCUNI": "deg", "TLMIN": 1, "TLMAX": PLATE}
-    ra, dec = header["RA_OBJ"], header["DEC_OBJ"]
+    ra, dec = header["RA_PNT"], header["DEC_PNT"]
     columns = {
         "TRG_ID": fits.Column("TRG_ID", "J"),
         "TIME": fits.Column("TIME", "D", unit="s"),
@@ -321,6 +359,8 @@ def _truth(mission: Mission, scene: Scene, counts: dict[str, Any]) -> dict[str, 
         "ra": scene.ra,
         "dec": scene.dec,
         "shape": scene.shape.to_dict(),
+        "pointing": list(scene.target),
+        "roll": scene.roll,
         "exposure": scene.exposure,
         "seed": scene.seed,
         "responses": "nominal" if scene.responses is None else str(scene.responses),
