@@ -232,6 +232,7 @@ class FitManager(Restricted):
             )
         self._adopt(engine)
         fitlog.after_fit(engine, options.method)
+        _go_on_stopping(_messages(engine))
 
     def _say_renorm(self, engine: Any) -> None:
         if not engine.likelihood.free.norms:
@@ -293,13 +294,15 @@ class FitManager(Restricted):
             return
         if not engine.fitted:
             raise XspecError("Error executing command: error")
+        stay = SESSION.options.method == "leven" or not command.new
         if self._too_high(engine, command.maximum):
             reduced = engine.statistic / engine.dof
             SESSION.out(f"Cannot do error calc: Reduced Chi^2 (= {reduced:g}) > maximum ({command.maximum:g})")
             raise XspecError("Error executing command: error")
         with warnings.catch_warnings(), translated("error"):
             warnings.simplefilter("ignore", WolterWarning)
-            results = engine.error(*command.parameters, delta=command.delta, local=SESSION.options.method == "leven")
+            said = len(_messages(engine))
+            results = engine.error(*command.parameters, delta=command.delta, local=stay)
         new = any(r.codes[0] == "T" for r in results)
         if new:
             self._adopt(engine)
@@ -309,6 +312,7 @@ class FitManager(Restricted):
             owner, local = SESSION.locate(result.index - 1)
             owner.errors[local] = (lower, upper, result.codes)
         fitlog.after_error(results, command.delta, engine if new else None)
+        _go_on_stopping(_messages(engine)[0 if new else said :])
 
     @staticmethod
     def _chain_errors(engine: Any, entry: Any, command: ErrorCommand) -> bool:
@@ -351,6 +355,7 @@ class FitManager(Restricted):
         self._steps = grid
         self._step_names = list(command.axes)
         fitlog.after_steppar(grid, self._step_names)
+        _go_on_stopping(grid.messages)
         if grid.new_minimum and SESSION.options.query == "yes":
             self._descend(engine, list(grid.best.values()))
 
@@ -426,6 +431,16 @@ class FitManager(Restricted):
     def show(self) -> None:
         """Print statistics and settings."""
         show.fit()
+
+
+def _messages(engine: Any) -> tuple[str, ...]:
+    return () if engine.result is None else engine.result.messages
+
+
+def _go_on_stopping(messages: tuple[str, ...]) -> None:
+    """The engine keeps what it has after Ctrl-C; the script around it is to stop all the same."""
+    if any(m.startswith("interrupted") for m in messages):
+        raise KeyboardInterrupt
 
 
 def _one_of(text: str, known: Any, what: str) -> str:
