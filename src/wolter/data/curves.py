@@ -262,11 +262,13 @@ def _source_draws(counts: int, background: int, ratio: float, samples: int, rand
     shape j + 1/2, j = 0..n, with the weights C(n, j) Γ(j + ½) Γ(n − j + m + ½) (1 + 1/ratio)^−(n − j). Priors are
     proportional to σ^−½ and β^−½.
     """
-    from math import lgamma, log
+    from math import log
+
+    from scipy.special import gammaln
 
     j = np.arange(counts + 1)
-    gamma = np.array([lgamma(k + 0.5) for k in range(counts + background + 1)])
-    factorial = np.array([lgamma(k + 1.0) for k in range(counts + 1)])
+    gamma = gammaln(np.arange(counts + background + 1) + 0.5)
+    factorial = gammaln(j + 1.0)
     weight = (
         -factorial - factorial[::-1] + gamma[j] + gamma[counts - j + background] - (counts - j) * log(1 + 1 / ratio)
     )
