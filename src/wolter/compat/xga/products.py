@@ -29,6 +29,11 @@ __all__ = ["BaseProduct", "EventList", "ExpMap", "Image", "RateMap"]
 _FAR = -100  # pixel of a position that is not on the sky of an image
 
 
+def _whole_pixels(values: Any) -> Any:
+    """Pixels as a Quantity of whole numbers."""
+    return Quantity(np.round(values).astype(int), "pix", dtype=int)  # type: ignore[call-overload]
+
+
 class BaseProduct:
     """What all products know of themselves."""
 
@@ -230,9 +235,7 @@ class Image(BaseProduct):
         if coords.unit.is_equivalent("deg"):  # type: ignore[union-attr]
             coords = coords.to("deg")
         if source == target:
-            return (
-                Quantity(np.round(coords.to_value("pix")).astype(int), "pix", dtype=int) if source == "pix" else coords
-            )  # type: ignore[call-overload]
+            return _whole_pixels(coords.to_value("pix")) if source == "pix" else coords
         pairs = coords.value[None, :] if coords.shape == (2,) else coords.value
         if pairs.ndim != 2 or pairs.shape[1] != 2:
             raise ValueError(f"coordinates have the shape {coords.shape}; pairs are meant")
@@ -243,7 +246,7 @@ class Image(BaseProduct):
             whole = np.round(np.where(np.isfinite(pixels), pixels, _FAR)).astype(int)
             if not ignore_bad_pix_coord and (np.any(whole < 0) or np.any(whole >= np.array(self.shape[::-1]))):
                 raise ValueError("You've converted to pixel coordinates, and some are outside the image.")
-            out = Quantity(whole, "pix", dtype=int)  # type: ignore[call-overload]
+            out = _whole_pixels(whole)
         return out[0] if coords.shape == (2,) else out
 
     @staticmethod
