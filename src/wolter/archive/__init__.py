@@ -3,7 +3,7 @@
 ::
 
     from wolter import archive
-    found = archive.search("Mrk 501", mission="ixpe")
+    found = archive.search("Mrk 501", radius=5 * u.arcmin)
     print(archive.locate("01004701"))            # what there is and how large, nothing is fetched
     got = archive.fetch("01004701", to="data")   # what an analysis needs
     wolter.Observation(got)

@@ -10,24 +10,14 @@ Source: IVOA Recommendation ADQL 2.1 (2023).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
+from wolter.archive.server.adql_text import Output, Query, Source, Text, join, quoted, tokens_of
 from wolter.archive.server.functions import AGGREGATES, FUNCTIONS, geometry_test, point_distance
 from wolter.errors import ArchiveError, suggest
 
 __all__ = ["Output", "Query", "translate"]
 
-_TOKEN = re.compile(
-    r"""\s+|--[^\n]*\n?
-    |(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
-    |(?P<string>'(?:[^']|'')*')
-    |(?P<quoted>"(?:[^"]|"")+")
-    |(?P<word>[A-Za-z_][A-Za-z0-9_$]*)
-    |(?P<symbol><>|!=|<=|>=|\|\||[-+*/%(),.;=<>])""",
-    re.VERBOSE,
-)
 _RESERVED = frozenset(
     """all and any as asc between by case cast cross desc distinct else end except exists from full group having in
     inner intersect is join left like ilike limit natural not null offset on or order outer right select then top union
@@ -39,61 +29,6 @@ _TYPES = {
     "text": "TEXT", "timestamp": "TEXT", "date": "TEXT",
 }  # fmt: skip
 _GEOMETRY = {"point", "circle", "box", "polygon"}
-
-
-@dataclass(frozen=True)
-class Output:
-    """A column of a result: its name and the stored column behind it, if it is just that."""
-
-    name: str
-    table: str | None = None
-    column: str | None = None
-
-
-@dataclass
-class Query:
-    """A query in SQLite's language.
-
-    Attributes
-    ----------
-    sql : str
-    parameters : list
-    outputs : list of Output
-    """
-
-    sql: str = ""
-    parameters: list[object] = field(default_factory=list)
-    outputs: list[Output] = field(default_factory=list)
-
-
-@dataclass
-class _Source:
-    """A table in FROM: the name it goes by and its columns (lower case -> Output)."""
-
-    alias: str
-    columns: dict[str, Output]
-
-
-@dataclass
-class _Text:
-    """SQL with its parameters, in order."""
-
-    sql: str
-    parameters: list[object] = field(default_factory=list)
-    output: Output | None = None
-
-    def __add__(self, other: _Text | str) -> _Text:
-        if isinstance(other, str):
-            return _Text(self.sql + other, self.parameters)
-        return _Text(self.sql + other.sql, self.parameters + other.parameters)
-
-
-def _join(parts: Sequence[_Text], by: str = ", ") -> _Text:
-    return _Text(by.join(p.sql for p in parts), [x for p in parts for x in p.parameters])
-
-
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def translate(adql: str, tables: Mapping[str, Sequence[str]]) -> Query:
@@ -110,7 +45,7 @@ def translate(adql: str, tables: Mapping[str, Sequence[str]]) -> Query:
     ArchiveError
         The query is not understood, or names what is not there.
     """
-    parser = _Parser(_tokens(adql), tables, adql)
+    parser = _Parser(tokens_of(adql), tables, adql)
     try:
         text, outputs = parser.query([])
     except RecursionError:
@@ -120,23 +55,8 @@ def translate(adql: str, tables: Mapping[str, Sequence[str]]) -> Query:
     return Query(text.sql, text.parameters, outputs)
 
 
-def _tokens(adql: str) -> list[tuple[str, str]]:
-    if len(adql) > 100_000:
-        raise ArchiveError("the query is longer than 100000 characters")
-    out: list[tuple[str, str]] = []
-    at = 0
-    while at < len(adql):
-        match = _TOKEN.match(adql, at)
-        if match is None:
-            raise ArchiveError(f"the query is not understood at {adql[at : at + 20]!r}")
-        if match.lastgroup:
-            out.append((match.lastgroup, match[match.lastgroup]))
-        at = match.end()
-    return out
-
-
 class _Parser:
-    """Recursive descent over the tokens; scopes are lists of `_Source`, inner ones first."""
+    """Recursive descent over the tokens; scopes are lists of `Source`, inner ones first."""
 
     def __init__(self, tokens: list[tuple[str, str]], tables: Mapping[str, Sequence[str]], adql: str) -> None:
         self.tokens, self.at, self.adql, self.depth = tokens, 0, adql, 0
@@ -196,7 +116,7 @@ class _Parser:
 
     # --- queries ----------------------------------------------------------------------------------------------------
 
-    def query(self, outer: list[_Source]) -> tuple[_Text, list[Output]]:
+    def query(self, outer: list[Source]) -> tuple[Text, list[Output]]:
         self.depth += 1
         if self.depth > 40:
             raise ArchiveError("the query is nested too deeply")
@@ -223,7 +143,7 @@ class _Parser:
 
     top: int | None = None
 
-    def select(self, outer: list[_Source]) -> tuple[_Text, list[Output], list[_Source]]:
+    def select(self, outer: list[Source]) -> tuple[Text, list[Output], list[Source]]:
         self.expect("select")
         distinct = "DISTINCT " if self.accept("distinct") else ""
         if not distinct:
@@ -231,10 +151,10 @@ class _Parser:
         top = self.whole_number() if self.accept("top") else None
         items_at = self.at
         self.skip_items()
-        sources: list[_Source] = []
-        tail = _Text("")
+        sources: list[Source] = []
+        tail = Text("")
         if self.accept("from"):
-            tail = _Text(" FROM ") + self.tables_of(sources, outer)
+            tail = Text(" FROM ") + self.tables_of(sources, outer)
         end_of_from = self.at
         self.at = items_at
         items, outputs = self.items(sources, outer)
@@ -247,11 +167,11 @@ class _Parser:
             parts = [self.expression(self.with_outputs(scope, outputs))]
             while self.accept_symbol(","):
                 parts.append(self.expression(self.with_outputs(scope, outputs)))
-            tail = tail + " GROUP BY " + _join(parts)
+            tail = tail + " GROUP BY " + join(parts)
         if self.accept("having"):
             tail = tail + " HAVING " + self.expression(self.with_outputs(scope, outputs))
         self.top = top
-        return _Text(f"SELECT {distinct}") + items + tail, outputs, sources
+        return Text(f"SELECT {distinct}") + items + tail, outputs, sources
 
     def skip_items(self) -> None:
         depth = 0
@@ -270,17 +190,17 @@ class _Parser:
         self.at += 1
         return int(text)
 
-    def items(self, sources: list[_Source], outer: list[_Source]) -> tuple[_Text, list[Output]]:
-        parts: list[_Text] = []
+    def items(self, sources: list[Source], outer: list[Source]) -> tuple[Text, list[Output]]:
+        parts: list[Text] = []
         outputs: list[Output] = []
         while True:
             for text, output in self.item(sources, outer):
-                parts.append(text + f" AS {_quote(output.name)}")
+                parts.append(text + f" AS {quoted(output.name)}")
                 outputs.append(output)
             if not self.accept_symbol(","):
-                return _join(parts), outputs
+                return join(parts), outputs
 
-    def item(self, sources: list[_Source], outer: list[_Source]) -> list[tuple[_Text, Output]]:
+    def item(self, sources: list[Source], outer: list[Source]) -> list[tuple[Text, Output]]:
         if self.accept_symbol("*"):
             if not sources:
                 raise self.error("there is no FROM for '*'")
@@ -302,7 +222,7 @@ class _Parser:
             name = found.name if found else f"col{self.at}"
         return [(text, Output(name, found.table if found else None, found.column if found else None))]
 
-    def order(self, scope: list[_Source], outputs: list[Output]) -> _Text:
+    def order(self, scope: list[Source], outputs: list[Output]) -> Text:
         parts = []
         while True:
             kind, text = self.peek()
@@ -310,22 +230,22 @@ class _Parser:
                 position = self.whole_number()
                 if not 1 <= position <= len(outputs):
                     raise ArchiveError(f"ORDER BY {position}: there are {len(outputs)} columns")
-                part = _Text(str(position))
+                part = Text(str(position))
             else:
                 part = self.expression(self.with_outputs(scope, outputs))
             direction = self.accept("asc", "desc")
             parts.append(part + (f" {direction.upper()}" if direction else ""))
             if not self.accept_symbol(","):
-                return _join(parts)
+                return join(parts)
 
     @staticmethod
-    def with_outputs(scope: list[_Source], outputs: list[Output]) -> list[_Source]:
+    def with_outputs(scope: list[Source], outputs: list[Output]) -> list[Source]:
         """Scope in which the names of the result count too."""
-        return [_Source("", {o.name.lower(): o for o in outputs}), *scope]
+        return [Source("", {o.name.lower(): o for o in outputs}), *scope]
 
     # --- FROM -------------------------------------------------------------------------------------------------------
 
-    def tables_of(self, sources: list[_Source], outer: list[_Source]) -> _Text:
+    def tables_of(self, sources: list[Source], outer: list[Source]) -> Text:
         text = self.table(sources, outer)
         while True:
             if self.accept_symbol(","):
@@ -347,7 +267,7 @@ class _Parser:
                 for name in names:
                     if not any(name.lower() in s.columns for s in sources[:left]):
                         raise _unknown(name, sources)
-                text = text + " USING (" + ", ".join(_quote(n) for n in names) + ")"
+                text = text + " USING (" + ", ".join(quoted(n) for n in names) + ")"
 
     def join_kind(self) -> str | None:
         words: list[str] = []
@@ -359,17 +279,17 @@ class _Parser:
             raise self.error("JOIN is expected")
         return None
 
-    def table(self, sources: list[_Source], outer: list[_Source]) -> _Text:
+    def table(self, sources: list[Source], outer: list[Source]) -> Text:
         if self.accept_symbol("("):
             if self.word("select"):
                 text, outputs = self.query(outer)
                 self.expect_symbol(")")
                 alias = self.alias() or f"subquery{len(sources)}"
-                sources.append(_Source(alias, {o.name.lower(): o for o in outputs}))
-                return _Text("(") + text + f") AS {_quote(alias)}"
+                sources.append(Source(alias, {o.name.lower(): o for o in outputs}))
+                return Text("(") + text + f") AS {quoted(alias)}"
             text = self.tables_of(sources, outer)
             self.expect_symbol(")")
-            return _Text("(") + text + ")"
+            return Text("(") + text + ")"
         parts = [self.identifier()]
         while self.accept_symbol("."):
             parts.append(self.identifier(any_word=True))
@@ -380,8 +300,8 @@ class _Parser:
             raise ArchiveError(f"there is no table {name!r}. {hint}".rstrip())
         name, columns = found
         alias = self.alias() or name.rpartition(".")[2]
-        sources.append(_Source(alias, {c.lower(): Output(c, name, c) for c in columns}))
-        return _Text(f"{_quote(name)} AS {_quote(alias)}")
+        sources.append(Source(alias, {c.lower(): Output(c, name, c) for c in columns}))
+        return Text(f"{quoted(name)} AS {quoted(alias)}")
 
     def alias(self) -> str | None:
         if self.accept("as"):
@@ -393,57 +313,57 @@ class _Parser:
 
     # --- expressions ------------------------------------------------------------------------------------------------
 
-    def expression(self, scope: list[_Source]) -> _Text:
+    def expression(self, scope: list[Source]) -> Text:
         self.depth += 1
         if self.depth > 60:
             raise ArchiveError("the query is nested too deeply")
         left = self.conjunction(scope)
         while self.accept("or"):
-            left = _Text("(") + left + " OR " + self.conjunction(scope) + ")"
+            left = Text("(") + left + " OR " + self.conjunction(scope) + ")"
         self.depth -= 1
         return left
 
-    def conjunction(self, scope: list[_Source]) -> _Text:
+    def conjunction(self, scope: list[Source]) -> Text:
         left = self.negation(scope)
         while self.accept("and"):
-            left = _Text("(") + left + " AND " + self.negation(scope) + ")"
+            left = Text("(") + left + " AND " + self.negation(scope) + ")"
         return left
 
-    def negation(self, scope: list[_Source]) -> _Text:
+    def negation(self, scope: list[Source]) -> Text:
         if self.accept("not"):
-            return _Text("(NOT ") + self.negation(scope) + ")"
+            return Text("(NOT ") + self.negation(scope) + ")"
         return self.predicate(scope)
 
-    def predicate(self, scope: list[_Source]) -> _Text:
+    def predicate(self, scope: list[Source]) -> Text:
         if self.accept("exists"):
-            return _Text("EXISTS ") + self.subquery(scope)
+            return Text("EXISTS ") + self.subquery(scope)
         left = self.sum(scope)
         while True:
             operator = self.accept_symbol("=", "<>", "!=", "<", ">", "<=", ">=")
             if operator:
-                left = _Text("(") + left + f" {operator} " + self.sum(scope) + ")"
+                left = Text("(") + left + f" {operator} " + self.sum(scope) + ")"
                 continue
             if self.accept("is"):
                 no = " NOT" if self.accept("not") else ""
                 self.expect("null")
-                left = _Text("(") + left + f" IS{no} NULL)"
+                left = Text("(") + left + f" IS{no} NULL)"
                 continue
             back = self.at
             no = "NOT " if self.accept("not") else ""
             if self.accept("between"):
                 lo = self.sum(scope)
                 self.expect("and")
-                left = _Text("(") + left + f" {no}BETWEEN " + lo + " AND " + self.sum(scope) + ")"
+                left = Text("(") + left + f" {no}BETWEEN " + lo + " AND " + self.sum(scope) + ")"
             elif self.accept("in"):
-                left = _Text("(") + left + f" {no}IN " + self.members(scope) + ")"
+                left = Text("(") + left + f" {no}IN " + self.members(scope) + ")"
             elif kind := self.accept("like", "ilike"):
                 flag = "1" if kind == "ilike" else "0"
-                left = _Text(f"({no}adql_like(") + left + ", " + self.sum(scope) + f", {flag}))"
+                left = Text(f"({no}adql_like(") + left + ", " + self.sum(scope) + f", {flag}))"
             else:
                 self.at = back
                 return left
 
-    def members(self, scope: list[_Source]) -> _Text:
+    def members(self, scope: list[Source]) -> Text:
         if self.peek(1)[1].lower() == "select":
             return self.subquery(scope)
         self.expect_symbol("(")
@@ -451,51 +371,51 @@ class _Parser:
         while self.accept_symbol(","):
             parts.append(self.expression(scope))
         self.expect_symbol(")")
-        return _Text("(") + _join(parts) + ")"
+        return Text("(") + join(parts) + ")"
 
-    def subquery(self, scope: list[_Source]) -> _Text:
+    def subquery(self, scope: list[Source]) -> Text:
         self.expect_symbol("(")
         text, _ = self.query(scope)
         self.expect_symbol(")")
-        return _Text("(") + text + ")"
+        return Text("(") + text + ")"
 
-    def sum(self, scope: list[_Source]) -> _Text:
+    def sum(self, scope: list[Source]) -> Text:
         left = self.product(scope)
         while operator := self.accept_symbol("+", "-", "||"):
-            left = _Text("(") + left + f" {operator} " + self.product(scope) + ")"
+            left = Text("(") + left + f" {operator} " + self.product(scope) + ")"
         return left
 
-    def product(self, scope: list[_Source]) -> _Text:
+    def product(self, scope: list[Source]) -> Text:
         left = self.unary(scope)
         while operator := self.accept_symbol("*", "/", "%"):
-            left = _Text("(") + left + f" {operator} " + self.unary(scope) + ")"
+            left = Text("(") + left + f" {operator} " + self.unary(scope) + ")"
         return left
 
-    def unary(self, scope: list[_Source]) -> _Text:
+    def unary(self, scope: list[Source]) -> Text:
         if sign := self.accept_symbol("-", "+"):
-            return _Text(f"({sign}") + self.unary(scope) + ")"
+            return Text(f"({sign}") + self.unary(scope) + ")"
         return self.primary(scope)
 
-    def primary(self, scope: list[_Source]) -> _Text:
+    def primary(self, scope: list[Source]) -> Text:
         kind, text = self.peek()
         if kind == "number":
             self.at += 1
-            return _Text("?", [int(text) if text.isdigit() and len(text) < 19 else float(text)])
+            return Text("?", [int(text) if text.isdigit() and len(text) < 19 else float(text)])
         if kind == "string":
             self.at += 1
-            return _Text("?", [text[1:-1].replace("''", "'")])
+            return Text("?", [text[1:-1].replace("''", "'")])
         if self.symbol("("):
             if self.peek(1)[1].lower() == "select":
                 return self.subquery(scope)
             self.at += 1
             inner = self.expression(scope)
             self.expect_symbol(")")
-            return _Text("(") + inner + ")"
+            return Text("(") + inner + ")"
         if kind == "word":
             if self.accept("null"):
-                return _Text("NULL")
+                return Text("NULL")
             if truth := self.accept("true", "false"):
-                return _Text("1" if truth == "true" else "0")
+                return Text("1" if truth == "true" else "0")
             if self.accept("case"):
                 return self.case(scope)
             if self.accept("cast"):
@@ -504,8 +424,8 @@ class _Parser:
                 return self.function(scope)
         return self.column(scope)
 
-    def case(self, scope: list[_Source]) -> _Text:
-        out = _Text("CASE")
+    def case(self, scope: list[Source]) -> Text:
+        out = Text("CASE")
         if not self.word("when"):
             out = out + " " + self.expression(scope)
         while self.accept("when"):
@@ -517,7 +437,7 @@ class _Parser:
         self.expect("end")
         return out + " END"
 
-    def cast(self, scope: list[_Source]) -> _Text:
+    def cast(self, scope: list[Source]) -> Text:
         self.expect_symbol("(")
         inner = self.expression(scope)
         self.expect("as")
@@ -531,9 +451,9 @@ class _Parser:
         self.expect_symbol(")")
         if kind not in _TYPES:
             raise ArchiveError(f"CAST to {kind!r} is not supported. {suggest(kind, _TYPES)}".rstrip())
-        return _Text("CAST(") + inner + f" AS {_TYPES[kind]})"
+        return Text("CAST(") + inner + f" AS {_TYPES[kind]})"
 
-    def column(self, scope: list[_Source]) -> _Text:
+    def column(self, scope: list[Source]) -> Text:
         parts = [self.identifier()]
         while self.symbol(".") and self.peek(1)[0] in ("word", "quoted"):
             self.at += 1
@@ -544,13 +464,13 @@ class _Parser:
                 continue
             found = source.columns.get(name.lower())
             if found is not None:
-                prefix = f"{_quote(source.alias)}." if source.alias else ""
-                return _Text(prefix + _quote(found.name), output=found)
+                prefix = f"{quoted(source.alias)}." if source.alias else ""
+                return Text(prefix + quoted(found.name), output=found)
         raise _unknown(".".join(parts), scope)
 
     # --- functions --------------------------------------------------------------------------------------------------
 
-    def function(self, scope: list[_Source]) -> _Text:
+    def function(self, scope: list[Source]) -> Text:
         name = self.identifier(any_word=True).lower()
         self.expect_symbol("(")
         if name in _GEOMETRY:
@@ -565,20 +485,20 @@ class _Parser:
             return self.distance(scope)
         if name == "count" and self.accept_symbol("*"):
             self.expect_symbol(")")
-            return _Text("COUNT(*)")
+            return Text("COUNT(*)")
         distinct = "DISTINCT " if name in AGGREGATES and self.accept("distinct") else ""
         arguments = [] if self.symbol(")") else [self.expression(scope)]
         while self.accept_symbol(","):
             arguments.append(self.expression(scope))
         self.expect_symbol(")")
         if name in AGGREGATES:
-            return _Text(f"{name.upper()}({distinct}") + _join(arguments) + ")"
+            return Text(f"{name.upper()}({distinct}") + join(arguments) + ")"
         if name not in FUNCTIONS:
             hint = suggest(name, [*FUNCTIONS, *AGGREGATES])
             raise ArchiveError(f"there is no function {name.upper()}. {hint}".rstrip())
-        return _Text(f"{FUNCTIONS[name]}(") + _join(arguments) + ")"
+        return Text(f"{FUNCTIONS[name]}(") + join(arguments) + ")"
 
-    def geometry(self, scope: list[_Source]) -> tuple[str, list[_Text]]:
+    def geometry(self, scope: list[Source]) -> tuple[str, list[Text]]:
         """Kind of a geometry and its numbers; the name of the coordinate system is dropped."""
         kind = self.identifier(any_word=True).lower()
         if kind not in _GEOMETRY:
@@ -590,7 +510,7 @@ class _Parser:
                 raise ArchiveError(f"the coordinate system {system!r} is not supported, only ICRS")
             self.at += 1
             self.expect_symbol(",")
-        numbers: list[_Text] = []
+        numbers: list[Text] = []
         while True:
             if self.word("point") and self.peek(1) == ("symbol", "("):
                 numbers += self.geometry(scope)[1]
@@ -604,7 +524,7 @@ class _Parser:
             raise ArchiveError(f"{kind.upper()} has the wrong number of arguments ({len(numbers)})")
         return kind, numbers
 
-    def distance(self, scope: list[_Source]) -> _Text:
+    def distance(self, scope: list[Source]) -> Text:
         if self.word("point") and self.peek(1) == ("symbol", "("):
             first = self.geometry(scope)
             self.expect_symbol(",")
@@ -619,18 +539,18 @@ class _Parser:
         return self.assembled(point_distance(numbers))
 
     @staticmethod
-    def assembled(parts: Sequence[object]) -> _Text:
+    def assembled(parts: Sequence[object]) -> Text:
         """SQL from text and pieces that have parameters."""
-        out = _Text("")
+        out = Text("")
         for part in parts:
-            out = out + (part if isinstance(part, _Text) else str(part))
+            out = out + (part if isinstance(part, Text) else str(part))
         return out
 
 
-def _star(source: _Source, output: Output) -> tuple[_Text, Output]:
-    return _Text(f"{_quote(source.alias)}.{_quote(output.name)}"), output
+def _star(source: Source, output: Output) -> tuple[Text, Output]:
+    return Text(f"{quoted(source.alias)}.{quoted(output.name)}"), output
 
 
-def _unknown(name: str, scope: Sequence[_Source]) -> ArchiveError:
+def _unknown(name: str, scope: Sequence[Source]) -> ArchiveError:
     known = [o.name for s in scope for o in s.columns.values()]
     return ArchiveError(f"there is no column {name!r}. {suggest(name.rpartition('.')[2], known)}".rstrip())
