@@ -559,3 +559,20 @@ def test_published_notebooks_load_wurlitzer():
     absent = importlib.util.find_spec("wurlitzer") is None
     assert ("wurlitzer" in shims.facades()) == absent
     load_ipython_extension(None)
+
+
+def test_what_is_shown_of_several_sources(swift, capsys):
+    two_sources(swift)
+    x.Xset.chatter = 10
+    swift.show()
+    x.AllModels.show()
+    x.Fit.perform()
+    x.Fit.error("back:1")
+    x.Xset.chatter = 0
+    text = capsys.readouterr().out
+    assert f" Using Response (RMF) File            {RMF} for Source 2" in text
+    assert "Model back:bbody<1> Source No.: 2   Active/On" in text
+    assert "    back:1:kT   back:2:norm" in text  # columns of the fit
+    x.AllModels.eqwidth("back:1")
+    assert swift.eqwidth[0] > 0
+    x.Plot.noID()

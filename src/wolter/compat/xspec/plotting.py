@@ -26,8 +26,6 @@ class PlotManager(Restricted):
         XSPEC's setplot settings.
     redshift : float
         Of the source; energies are multiplied by one plus it.
-    noID : bool
-        Accepted.
     """
 
     _sealed = False
@@ -37,7 +35,6 @@ class PlotManager(Restricted):
         self.perHz = True
         self.xLog = self.yLog = True
         self.redshift = 0.0
-        self.noID = False
         self.splashPage = True
         self.id = False
         self.contBackground = True
@@ -127,6 +124,9 @@ class PlotManager(Restricted):
         else:
             last = max(len(SESSION.spectra), 1)
             self._groups = [number_ranges(part, last) for word in groupStr.split() for part in (word.split(","))]
+
+    def noID(self) -> None:
+        """Mark no line energies: none ever are."""
 
     def setID(self, *args: Any, **kwargs: Any) -> None:
         """Mark line energies."""
@@ -251,6 +251,6 @@ class PlotManager(Restricted):
         return components[int(compNum) - 1].tolist()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in ("area", "background", "add", "perHz", "xLog", "yLog", "splashPage", "noID"):
+        if name in ("area", "background", "add", "perHz", "xLog", "yLog", "splashPage"):
             value = bool(value)
         super().__setattr__(name, value)

@@ -140,8 +140,12 @@ def _body(one: Spectrum) -> None:
         out(f" Using Response (RMF) File            {one._rmf_name} for Source 1")
         if one._arf_name:
             out(f" Using Auxiliary Response (ARF) File  {one._arf_name}")
-    else:
+    elif not one._others:
         out(" No response loaded.")
+    for source, other in sorted(one._others.items()):
+        out(f" Using Response (RMF) File            {other.rmf_name} for Source {source}")
+        if other.arf_name:
+            out(f" Using Auxiliary Response (ARF) File  {other.arf_name}")
     out("")
 
 
