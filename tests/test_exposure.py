@@ -493,3 +493,11 @@ def test_observation_without_attitude_names_the_option(root, tmp_path):
     with pytest.raises(MissionError, match="holds no attitude file") as caught:
         Observation(events).exposure_map("M1")
     assert "attitude=" in str(caught.value)
+
+
+def test_swift_maps_stack_to_the_published_exposure(root):
+    """Live time where both observations look: EXPOSURE of the published stack (rates: see the tests of detection)."""
+    like = theirs_grid(swift(root, "00085374001"), "00085374001")
+    seen = [Observation(swift(root, o)) for o in ("00085374001", "00085374005")]
+    live = sum(o.exposure_map("XRT", like=like).data for o in seen)
+    assert live.max() == pytest.approx(3705.987, abs=0.1)
