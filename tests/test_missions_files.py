@@ -64,6 +64,68 @@ def test_roles_and_identifiers_of_real_folders(shared, folder):
     assert observation.obsid == (named[0] if named else "00085374001")
 
 
+EVENTS = {"EXTNAME": "EVENTS", "HDUCLAS1": "EVENTS"}
+GTIS = {"EXTNAME": "GTI", "HDUCLAS1": "GTI"}
+
+
+@pytest.mark.parametrize(
+    ("name", "headers", "role", "detector", "mode"),
+    [
+        # names and keywords as the missions' guides describe them, of files of which no real one is at hand
+        ("nu1A01_cl.evt.gz", [EVENTS | {"INSTRUME": "FPMA", "OBSMODE": "SCIENCE"}], "events_l2", "FPMA", "01"),
+        ("nu1A02_cl.evt", [EVENTS | {"INSTRUME": "FPMA", "OBSMODE": "OCCULTATION"}], "events_l2", "FPMA", "02"),
+        (
+            "nu1B06_chu12_N_cl.evt",
+            [EVENTS | {"INSTRUME": "FPMB", "OBSMODE": "SCIENCE_SC"}],
+            "events_l2",
+            "FPMB",
+            "06 chu12 N",
+        ),
+        (
+            "any.evt",
+            [EVENTS | {"INSTRUME": "FPMB", "OBSMODE": "SCIENCE", "TFIELDS": 1, "TTYPE1": "PREPHAS"}],
+            "events_l1",
+            "FPMB",
+            None,
+        ),
+        ("nu1_mast.fits", [{"EXTNAME": "MAST_ASPECT"}], "mast", None, None),
+        ("nu1A01_ex.img", [{"NAXIS": 2, "INSTRUME": "FPMA"}], "exposure map", "FPMA", None),
+        ("xa1xtd_p031100010_cl.evt", [EVENTS | {"INSTRUME": "XTEND"}], "events_l2", "XTEND", "31100010"),
+        ("any.evt", [EVENTS | {"INSTRUME": "XTEND", "DATACLAS": "32000010"}], "events_l2", "XTEND", "32000010"),
+        ("xa1rsl_p0px1000_cl.evt", [EVENTS | {"INSTRUME": "RESOLVE"}], "events_l2", "RESOLVE", "px1000"),
+        ("xa1xtd_p030000010_uf.evt", [EVENTS | {"INSTRUME": "XTEND"}], "events_l1", "XTEND", "30000010"),
+        ("xa1.ehk", [{"EXTNAME": "EHK"}], "filter", None, None),
+        ("xa1_gen.gti", [GTIS], "gti", None, None),
+        ("sw1pat.fits.gz", [{"EXTNAME": "ATTITUDE"}], "attitude", None, None),
+        ("sw1sao.fits", [{"EXTNAME": "PREFILTER"}], "orbit", None, None),
+        (
+            "any.evt",
+            [EVENTS | {"INSTRUME": "XRT", "DATAMODE": "WINDOWED", "OBS_MODE": "POINTING", "CREATOR": "extractor v5"}],
+            "events_l2",
+            "XRT",
+            "WT",
+        ),
+        ("sw1uat.fits", [EVENTS | {"INSTRUME": "UVOTA"}], None, None, None),
+        ("P1PNS003PIEVLI0000.FTZ", [EVENTS | {"INSTRUME": "EPN", "EXPIDSTR": "S003"}], "events_l2", "PN", "S003"),
+        ("P1R1S004EVENLI1001.FTZ", [EVENTS | {"INSTRUME": "RGS1"}], None, None, None),
+    ],
+)
+def test_roles_of_described_files(name, headers, role, detector, mode):
+    telescop = {"nu": "NuSTAR", "xa": "XRISM", "sw": "SWIFT", "P1": "XMM"}.get(name[:2])
+    if telescop is None:
+        instrument = headers[0]["INSTRUME"]
+        telescop = {"XTEND": "XRISM", "XRT": "SWIFT"}.get(instrument, "NuSTAR")
+    headers = [h | {"TELESCOP": telescop} for h in headers]
+    if "NAXIS" not in headers[0]:
+        headers = [{"TELESCOP": telescop, "NAXIS": 0}, *headers]
+    found = get_mission(telescop).classify(Path(name), headers)
+    if role is None:
+        assert found is None or not found.role.startswith("events")
+    else:
+        assert (found.role, found.detector, found.mode) == (role, detector, mode)
+    assert get_mission(telescop).classify(Path(name), [h | {"TELESCOP": "OTHER"} for h in headers]) is None
+
+
 def test_names_do_not_matter_where_headers_tell(shared, tmp_path):
     source = shared("swift/1whsp_0126+33_00085374001")
     for number, path in enumerate(sorted(source.glob("*.gz"))):

@@ -28,7 +28,7 @@ _TABLES = {
     "PIXELS": "bad pixels",
     "BADPIX": "bad pixels",
 }
-_CLASS = re.compile(r"_p(\d[0-9a-z]{7,8})_", re.IGNORECASE)
+_CLASS = re.compile(r"_p0(px\d{4}|\d[0-9a-z]{7})_", re.IGNORECASE)
 
 
 def _mode(path: Path, headers: Sequence[HeaderLike]) -> str:
