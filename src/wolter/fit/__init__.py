@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from wolter.fit.priors import Exponential, Flat, Gaussian, Jeffreys, LogUniform, Uniform
     from wolter.fit.results import ErrorResult, FitResult, Flux, ParameterRow, SpectrumRow
     from wolter.fit.sampling import draw_covariance, sample_emcee, sample_nautilus
+    from wolter.fit.sources import Gain, JointTable, Source, SourcesFit
     from wolter.fit.teststat import evaluate_test
     from wolter.fit.xcm import read_xcm
     from wolter.fit.xcm_writer import write_xcm
@@ -46,10 +47,12 @@ _EXPORTS: dict[str, str] = {
     "FitResult": "results",
     "Flat": "priors",
     "Flux": "results",
+    "Gain": "sources",
     "Gaussian": "priors",
     "Goodness": "goodness_of_fit",
     "Grid": "grid",
     "Jeffreys": "priors",
+    "JointTable": "sources",
     "LikelihoodRatio": "compare",
     "LogUniform": "priors",
     "Luminosity": "luminosities",
@@ -58,6 +61,8 @@ _EXPORTS: dict[str, str] = {
     "PlotData": "plotdata",
     "PolarisationSpectrum": "polarisation",
     "Prediction": "prediction",
+    "Source": "sources",
+    "SourcesFit": "sources",
     "SpectrumRow": "results",
     "Uniform": "priors",
     "UpperLimit": "limits",
@@ -96,10 +101,12 @@ __all__ = [
     "FitResult",
     "Flat",
     "Flux",
+    "Gain",
     "Gaussian",
     "Goodness",
     "Grid",
     "Jeffreys",
+    "JointTable",
     "LikelihoodRatio",
     "LogUniform",
     "Luminosity",
@@ -108,6 +115,8 @@ __all__ = [
     "PlotData",
     "PolarisationSpectrum",
     "Prediction",
+    "Source",
+    "SourcesFit",
     "SpectrumRow",
     "Uniform",
     "UpperLimit",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wolter.models.compiled import CompiledModel
     from wolter.models.definitions import ComponentDef, Context, ParameterDef
     from wolter.models.grammar import parse_expression
+    from wolter.models.mdefine import define
     from wolter.models.model import Model
     from wolter.models.parameter import Parameter
     from wolter.models.registry import get_component, register
@@ -31,6 +32,7 @@ _EXPORTS: dict[str, str] = {
     "Settings": "settings",
     "component": "user",
     "component_scope": "user",
+    "define": "mdefine",
     "get_component": "registry",
     "list_components": "catalogue",
     "param": "user",
@@ -50,6 +52,7 @@ __all__ = [
     "Settings",
     "component",
     "component_scope",
+    "define",
     "get_component",
     "list_components",
     "param",
