@@ -20,6 +20,7 @@ _VERBS = {
     "info": ("info", "What a file or an observation holds."),
     "extract": ("extract", "Spectra, light curve, image and polarisation from event files."),
     "image": ("image", "Images and mosaics in any band and coordinate system; rate maps."),
+    "expmap": ("expmap", "Exposure maps: live time per pixel, with or without vignetting."),
     "detect": ("detect", "Find sources on an image; positions, count rates, regions."),
     "lightcurve": ("lightcurve", "Light curves, hardness ratios, Bayesian blocks, flare-free good times."),
     "fit": ("fit", "Fit a model to spectra; errors, fluxes, figures, report."),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from wolter.makers.aspect import LiveTime
     from wolter.makers.detection import background_map, detect, photometry
     from wolter.makers.event_file import extract_events
+    from wolter.makers.exposure import ExposureInputs, exposure_map, exposure_maps
     from wolter.makers.image import make_image, make_images, sky_image
     from wolter.makers.lightcurve import light_curve
     from wolter.makers.merge import merge_events
@@ -38,6 +39,9 @@ _EXPORTS = {
     "background_map": "detection",
     "detect": "detection",
     "photometry": "detection",
+    "ExposureInputs": "exposure",
+    "exposure_map": "exposure",
+    "exposure_maps": "exposure",
     "extract_events": "event_file",
     "extract_spectrum": "spectrum",
     "extract_stokes": "stokes",
@@ -68,6 +72,9 @@ __all__ = [
     "background_map",
     "detect",
     "photometry",
+    "ExposureInputs",
+    "exposure_map",
+    "exposure_maps",
     "extract_events",
     "extract_spectrum",
     "extract_stokes",
