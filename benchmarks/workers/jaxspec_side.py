@@ -125,7 +125,7 @@ def rmf(job):
 
     def read():
         one = Instrument.from_ogip_file(job["file"])
-        read.sum = float((one.redistribution.data @ np.ones(one.redistribution.shape[1])).sum())
+        read.sum = float((one.redistribution.data @ np.asarray(one.area.data)).sum())
 
     read()
     return {"warm": common.median(read, job["repeat"]), "sum": read.sum}
