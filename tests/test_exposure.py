@@ -501,3 +501,59 @@ def test_swift_maps_stack_to_the_published_exposure(root):
     seen = [Observation(swift(root, o)) for o in ("00085374001", "00085374005")]
     live = sum(o.exposure_map("XRT", like=like).data for o in seen)
     assert live.max() == pytest.approx(3705.987, abs=0.1)
+
+
+def test_command_line(root, tmp_path, capsys):
+    import json
+
+    from wolter.cli import main
+
+    main(["expmap", str(swift(root, "00085374001")), "--output", str(tmp_path), "--json"])
+    made = json.loads(capsys.readouterr().out)["maps"][0]
+    assert ExposureMap.read(made["file"]).data.max() == pytest.approx(made["largest"])
+    assert made["largest"] == pytest.approx(1565.804, abs=0.1)  # EXPOSURE of the event file
+    with pytest.raises(SystemExit) as ended:
+        main(["expmap", str(root / "xmm" / "a907_0201903501"), "--detector", "PN", "--output", str(tmp_path)])
+    assert ended.value.code == 1
+    assert "no detector 'PN'" in capsys.readouterr().err
+
+
+def test_nustar_task_on_a_simulation(tmp_path):
+    """The map of the task is that of the observation; its background is as bright in gaps as elsewhere."""
+    from wolter import Model
+    from wolter.simulate import simulate_observation
+    from wolter.tasks import registry
+
+    model = Model("powerlaw")
+    model.powerlaw.norm = 1e-4
+    folder = simulate_observation(
+        model,
+        mission="nustar",
+        position="10:00:00 +20:00:00",
+        roll=35 * u.deg,
+        exposure=3000 * u.s,
+        background_rate=0.1 / u.s / u.arcmin**2,
+        output=tmp_path,
+        seed=3,
+    )
+    observation = Observation(folder)
+    events = observation.events["FPMB"]
+    image = observation.image(detectors=["FPMB"])["FPMB"]
+    made = observation.exposure_map("FPMB", like=image)
+    assert made.data.max() == pytest.approx(events.exposure, rel=1e-4)
+    assert image.data[made.data <= 0].sum() == 0
+    y, x = np.mgrid[1:1001, 1:1001]
+    away = np.hypot(*(p - q for p, q in zip((x, y), image.pixel("10:00:00 +20:00:00"), strict=True))) > 80
+    full, part = away & (made.data > 0.98 * made.data.max()), away & (made.data < 0.9 * made.data.max())
+    bright, faint = (image.data[k].sum() / made.data[k].sum() for k in (full, part))
+    assert faint / bright == pytest.approx(1.0, abs=5 / np.sqrt(image.data[part].sum()))
+    stem = folder / "event_cl" / f"nu{observation.obsid}B"
+    done = registry.get("nuexpomap")(
+        infile=f"{stem}01_cl.evt.gz",
+        det1reffile=f"{stem}_det1.fits.gz",
+        optaxisfile=f"{stem}_oa.fits.gz",
+        hkfile=folder / "hk" / f"nu{observation.obsid}B_fpm.hk.gz",
+        expomapfile=tmp_path / "ex.img",
+        vignflag=False,
+    )
+    assert ExposureMap.read(done.products["exposure map"]).data == pytest.approx(made.data, abs=1e-3)
