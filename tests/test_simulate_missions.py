@@ -12,6 +12,7 @@ from astropy.io import fits as afits
 from astropy.wcs import WCS
 from scipy import integrate
 
+from wolter.data import ARF, RMF
 from wolter.errors import OutputError, SimulationError, UnitError
 from wolter.mission import missions
 from wolter.models import Model
@@ -302,6 +303,63 @@ def test_real_responses_give_spectra_that_fit_back(shared, tmp_path):
         value = truth[parameter.name]
         loss = 0.01 * value if parameter.name.endswith("norm") else 0.0  # vignetting a little off the axis
         assert abs(parameter.value - value) < 4 * parameter.sigma + loss
+
+
+@pytest.mark.parametrize(
+    ("mission", "detector", "arf", "rmf", "energies", "limits"),
+    [
+        (
+            "swift_xrt",
+            "XRT",
+            "swift/2m0259_00092220001/target_sr.arf",
+            "swift/2m0259_00092220001/swxpc0to12s6_20130101v014.rmf.gz",
+            (0.7, 1.0, 1.5, 2.5, 4.0, 6.0, 8.0),
+            (0.9, 1.35),
+        ),
+        (
+            "xmm_epic",
+            "PN",
+            "xmm/ngc7793_ulx4_0693760101/PN.arf",
+            "xmm/ngc7793_ulx4_0693760101/PN.rmf",
+            (0.5, 1.0, 1.5, 3.0, 5.0, 7.0, 9.0),
+            (0.95, 1.3),
+        ),
+        ("nustar", "FPMA", "nustar/velax1_30501003002_FPMB/nustar.arf", None, (5, 8, 15, 20, 30, 40, 60), (1.1, 1.7)),
+    ],
+)
+def test_nominal_areas_are_of_the_size_of_real_ones(shared, mission, detector, arf, rmf, energies, limits):
+    """Real areas are those inside a region, off the axis: nominal ones on axis are larger by some tens of per cent."""
+    real = ARF.read(shared(arf))
+    area = np.asarray(real.specresp, dtype=float)
+    if rmf is not None:  # some matrices hold the quantum efficiency
+        area = area * RMF.read(shared(rmf)).dense().sum(axis=1)
+    nominal = missions()[mission].load("nominal_responses")(detector).arf
+
+    def at(one, values):
+        return np.interp(energies, 0.5 * (np.asarray(one.energ_lo) + np.asarray(one.energ_hi)), values)
+
+    ratio = at(nominal, nominal.specresp) / at(real, area)
+    assert (ratio > limits[0]).all(), ratio
+    assert (ratio < limits[1]).all(), ratio
+
+
+@pytest.mark.parametrize(
+    ("mission", "detector", "rmf", "energies"),
+    [
+        ("swift_xrt", "XRT", "swift/2m0259_00092220001/swxpc0to12s6_20130101v014.rmf.gz", (1.0, 2.0, 6.0)),
+        ("xmm_epic", "PN", "xmm/ngc7793_ulx4_0693760101/PN.rmf", (1.0, 2.0, 6.0)),
+    ],
+)
+def test_nominal_resolution_is_of_the_size_of_the_real_one(shared, mission, detector, rmf, energies):
+    def width(one, energy):
+        row = one.dense()[np.argmin(np.abs(0.5 * (one.energ_lo + one.energ_hi) - energy))] / (one.e_max - one.e_min)
+        above = np.flatnonzero(row > 0.5 * row.max())
+        return one.e_max[above[-1]] - one.e_min[above[0]]
+
+    real = RMF.read(shared(rmf))
+    nominal = missions()[mission].load("nominal_responses")(detector).rmf
+    for energy in energies:
+        assert 0.75 < width(nominal, energy) / width(real, energy) < 1.3
 
 
 # -- shapes --------------------------------------------------------------------------------

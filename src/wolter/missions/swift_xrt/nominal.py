@@ -1,7 +1,7 @@
 """Nominal responses of Swift-XRT in photon-counting mode (grades 0 to 12): for simulations and tests, not for science.
 
-The effective area is of the size of the published one (110 cm2 at 1.5 keV: Burrows et al. 2005, SSRv 120, 165) with
-the shape of the archive's public responses, quantum efficiency included; the energy resolution grows from 0.1 keV at
+The effective area is of the size of the published one (about 125 cm2 at 1.5 keV and 20 cm2 at 8.1 keV: Burrows et al.
+2005, SSRv 120, 165) with the shape of the archive's public responses, quantum efficiency included; the energy resolution grows from 0.1 keV at
 1 keV to 0.25 keV at 6 keV, as after some years in orbit (Pagani et al. 2011, A&A 534, A20). All headers say NOMINAL.
 """
 
@@ -17,9 +17,9 @@ from wolter.simulate.nominal import NominalPair, gaussian_response, tabulated
 __all__ = ["nominal_responses"]
 
 _AREA = (
-    *((0.15, 4.0), (0.2, 8.0), (0.3, 12.0), (0.5, 45.0), (0.7, 70.0), (1.0, 97.0), (1.5, 110.0), (1.8, 112.0)),
-    *((2.0, 110.0), (2.3, 80.0), (2.6, 76.0), (3.0, 75.0), (4.0, 78.0), (5.0, 73.0), (6.0, 63.0), (7.0, 48.0)),
-    *((8.0, 29.0), (9.0, 15.0), (10.0, 6.0), (12.0, 0.3)),
+    *((0.15, 1.0), (0.2, 2.0), (0.3, 8.0), (0.5, 42.0), (0.7, 53.0), (1.0, 94.0), (1.5, 130.0), (1.8, 128.0)),
+    *((2.0, 106.0), (2.3, 82.0), (2.6, 86.0), (3.0, 92.0), (4.0, 98.0), (5.0, 84.0), (6.0, 60.0), (7.0, 39.0)),
+    *((8.0, 20.0), (9.0, 9.0), (10.0, 3.3), (12.0, 0.2)),
 )  # keV, cm2
 
 
