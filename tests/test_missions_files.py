@@ -346,6 +346,21 @@ def test_products_of_both_cameras_through_an_executor(shared, tmp_path):
     assert {name: float(image.data.sum()) for name, image in images.items()} == {"M1": 72308, "M2": 64702}
 
 
+@pytest.mark.slow
+def test_products_in_other_processes(shared):
+    """Event lists travel to spawned processes, with a mission found there or given here."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    folder = shared("xmm/a907_0404910601")
+    plain = [s.counts.sum() for s in Observation(folder).spectra()]
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for observation in (Observation(folder), Observation(folder, mission=get_mission("xmm_epic"))):
+            assert [s.counts.sum() for s in observation.spectra(executor=pool)] == plain
+            images = observation.image(binning=87, executor=pool)
+            assert {name: int(image.data.sum()) for name, image in images.items()} == {"M1": 72308, "M2": 64702}
+
+
 def test_generic_files_keep_working(shared):
     """What has a plug-in now is still read as before where none is asked for."""
     path = Path(shared("nustar/sol_90410111001/nu90410111001A06_cl_sunpos.evt"))

@@ -1,8 +1,9 @@
 """Nominal responses of Swift-XRT in photon-counting mode (grades 0 to 12): for simulations and tests, not for science.
 
 The effective area is of the size of the published one (about 125 cm2 at 1.5 keV and 20 cm2 at 8.1 keV: Burrows et al.
-2005, SSRv 120, 165) with the shape of the archive's public responses, quantum efficiency included; the energy resolution grows from 0.1 keV at
-1 keV to 0.25 keV at 6 keV, as after some years in orbit (Pagani et al. 2011, A&A 534, A20). All headers say NOMINAL.
+2005, SSRv 120, 165) with the shape of the archive's public responses, quantum efficiency included; the energy
+resolution grows from 0.1 keV at 1 keV to 0.25 keV at 6 keV, as after some years in orbit (Pagani et al. 2011, A&A 534,
+A20). All headers say NOMINAL.
 """
 
 from __future__ import annotations

@@ -107,6 +107,7 @@ MISSION = Mission(
     frames=MappingProxyType(
         {
             "sky": CoordinateFrame("sky", "X", "Y", PIXEL_ARCSEC, (1, 1), (51840, 51840)),
+            "xmm_sky": CoordinateFrame("xmm_sky", "X", "Y", PIXEL_ARCSEC, (1, 1), (51840, 51840)),
             "det": CoordinateFrame("det", "DETX", "DETY", PIXEL_ARCSEC),
             "raw": CoordinateFrame("raw", "RAWX", "RAWY", None),
         }
