@@ -294,3 +294,29 @@ def test_no_query_writes_or_runs_forever(server):
             query(adql, archive=server.archive)
     answer = query("SELECT obsid FROM ixmaster WHERE name = 'x'' OR 1=1 --'", archive=server.archive)
     assert len(answer) == 0
+
+
+def test_without_astroquery_a_facade_stands_in(server, here, shared, monkeypatch):
+    """The same cells, with a stand-in for astroquery where it is not installed."""
+    from wolter import compat
+    from wolter.compat import shims
+
+    monkeypatch.setattr(shims, "_ABSENT", ("astroquery",))
+    try:
+        assert "astroquery" in compat.activate(children=False)
+        point_clients(server.archive)
+        names = _imports()
+        assert names["Heasarc"].__class__.__module__ == "wolter.compat.astroquery.heasarc"
+        names = _run_cells(shared, here, 0, names)
+        _same_tree(server, "ixpe/data/obs/01/01004701", here / "IXPE" / "01004701")
+        names = _run_cells(shared, here, 1, _imports())
+        assert list(names["rel_obsids"]) == ["00031973040", "00031973043"]
+        names["Heasarc"].download_data(names["data_links"][0], location=names["ROOT_DATA_DIR"])
+        _same_tree(server, "swift/data/obs/2011_08/00031973040", here / "Swift" / "00031973040")
+        assert "xrt_exposure" in names["Heasarc"].list_columns("swiftmastr")["name"]
+    finally:
+        release_clients()
+        compat.deactivate()
+    import astroquery
+
+    assert "wolter" not in str(astroquery.__file__)

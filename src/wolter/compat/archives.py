@@ -5,7 +5,6 @@ Modules that are not imported yet are adapted when they are, so that pointing co
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wolter.archive import Archive
 
-__all__ = ["point_clients", "release_clients"]
+__all__ = ["point_clients", "pointed_archive", "release_clients"]
 
 _HEASARC = "astroquery.heasarc.core"
 _XMM = "astroquery.esa.xmm_newton.core"
@@ -65,10 +64,12 @@ class _Pointing:
 
     def __init__(self) -> None:
         self.adapter: _Adapter | None = None
+        self.archive: Archive | None = None
         self.undo: list[Callable[[], None]] = []
 
     def start(self, archive: Archive) -> None:
         self.stop()
+        self.archive = archive
         changes = {
             _HEASARC: lambda m: self._heasarc(m, archive),
             _XMM: lambda m: self._xmm(m, archive),
@@ -87,7 +88,7 @@ class _Pointing:
     def stop(self) -> None:
         while self.undo:
             self.undo.pop()()
-        self.adapter = None
+        self.adapter = self.archive = None
 
     def _set_variable(self, name: str, value: str) -> None:
         before = os.environ.get(name)
@@ -158,11 +159,15 @@ def point_clients(archive: Archive | str) -> None:
     _POINTING.start(Archive(url=archive) if isinstance(archive, str) else archive)
 
 
+def pointed_archive() -> Archive:
+    """The archive that clients of this process talk to; HEASARC's own where nothing else was said."""
+    from wolter.archive import Archive
+
+    if _POINTING.archive is None:
+        return Archive()
+    return _POINTING.archive
+
+
 def release_clients() -> None:
     """Undo `point_clients`."""
     _POINTING.stop()
-
-
-def has_astroquery() -> bool:
-    """Whether the real astroquery is installed."""
-    return importlib.util.find_spec("astroquery") is not None

@@ -22,7 +22,7 @@ _PACKAGE = "wolter.compat"
 # Original names; each is the name of the façade's module in this package too.
 _NAMES = ("xspec", "heasoftpy", "xga")
 # Stand-ins for packages that notebooks load: only where the real ones are absent.
-_ABSENT = tuple(name for name in ("wurlitzer",) if importlib.util.find_spec(name) is None)
+_ABSENT = tuple(name for name in ("wurlitzer", "astroquery") if importlib.util.find_spec(name) is None)
 
 _SHIM = '''"""Leads to Wolter's {name}."""
 
