@@ -55,6 +55,11 @@ def measure(name: str, golden: Path, data: Path) -> list[tuple[str, float, float
     out: list[tuple[str, float, float]] = []
 
     class Timed(Replay):
+        def run(self, last: int | None = None) -> None:
+            self.session = SESSION
+            for step in self.record["steps"][:last]:
+                self._step(step)
+
         def _step(self, step: dict[str, Any]) -> list[str]:
             missing = False
             gc.disable()

@@ -86,7 +86,12 @@ class FoldingPlan:
 
     def effective_area(self) -> NDArray[np.float64]:
         """float64[nbins]: cm², area of each bin for a spectrum that is flat in photons per keV (XSPEC's plot area)."""
-        return self.fold(np.diff(self.edges)) / (self.bin_hi - self.bin_lo)
+        known = self.__dict__.get("_area")
+        if known is None:
+            known = self.fold(np.diff(self.edges)) / (self.bin_hi - self.bin_lo)
+            known.flags.writeable = False
+            self.__dict__["_area"] = known
+        return known
 
 
 def folding_plan(

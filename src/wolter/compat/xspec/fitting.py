@@ -13,6 +13,7 @@ from wolter.compat.xspec.errors import XspecError, translated
 from wolter.compat.xspec.restrict import Restricted
 from wolter.compat.xspec.session import SESSION
 from wolter.errors import WolterWarning
+from wolter.fit._blas import single_thread
 from wolter.fit.teststat import TEST_STATISTICS, evaluate_test
 
 __all__ = ["FitManager"]
@@ -177,14 +178,16 @@ class FitManager(Restricted):
         """Total fit statistic."""
         if not SESSION.ready():
             return 0.0
-        return _finite(SESSION.engine().statistic)
+        with single_thread():
+            return _finite(SESSION.engine().statistic)
 
     @property
     def testStatistic(self) -> float:
         """Test statistic."""
         if not SESSION.ready():
             return 0.0
-        return _finite(evaluate_test(SESSION.engine(), SESSION.options.test))
+        with single_thread():
+            return _finite(evaluate_test(SESSION.engine(), SESSION.options.test))
 
     @property
     def dof(self) -> int:

@@ -11,6 +11,7 @@ from wolter.compat.xspec.plotkinds import Curve, Window, make_window, plot_names
 from wolter.compat.xspec.ranges import number_ranges
 from wolter.compat.xspec.restrict import Restricted
 from wolter.compat.xspec.session import SESSION
+from wolter.fit._blas import single_thread
 
 __all__ = ["PlotManager"]
 
@@ -162,7 +163,8 @@ class PlotManager(Restricted):
             self._list()
             return
         words = split_panes(tuple(p for p in panes if p)) or self._last
-        self._windows = [make_window(self, pane) for pane in words]
+        with single_thread():
+            self._windows = [make_window(self, pane) for pane in words]
         self._last = words
         from wolter.compat.xspec import figures
 

@@ -9,6 +9,7 @@ from wolter.compat.xspec.errors import XspecError
 from wolter.compat.xspec.ranges import number_ranges
 from wolter.compat.xspec.session import SESSION, ModelEntry
 from wolter.errors import WolterError
+from wolter.fit._blas import single_thread
 
 if TYPE_CHECKING:
     from wolter.compat.xspec.data import Spectrum
@@ -270,7 +271,8 @@ def fit_lines(*, stale: bool = False) -> None:
     if SESSION.out.heard() and SESSION.spectra and SESSION.active:
         try:
             if SESSION.ready():
-                _statistics(SESSION.engine(), stale)
+                with single_thread():
+                    _statistics(SESSION.engine(), stale)
         except (WolterError, XspecError) as error:
             SESSION.out(f"***Warning: {error}")
 
