@@ -259,6 +259,41 @@ def test_damaged_files_do_not_get_their_names(tmp_path):
             fetch("01004701", what="attitude", to=tmp_path / "data", archive=a)
 
 
+def test_a_web_page_is_not_a_file(tmp_path):
+    home = archive_support.make_observation(tmp_path / "root", "ixpe", archive_support.TARGETS["ixpe"][0])
+    next(home.glob("hk/*att*")).write_text("<!DOCTYPE html><html>We are sorry</html>")
+    with (
+        ArchiveServer(tmp_path / "root") as running,
+        pytest.raises(TransportError, match="web page, not the file asked for"),
+    ):
+        fetch("01004701", what="attitude", to=tmp_path / "data", archive=Archive(url=running.url))
+
+
+def test_more_than_a_thousand_objects(tmp_path):
+    (tmp_path / "root" / "caldb").mkdir(parents=True)
+    for i in range(1003):
+        (tmp_path / "root" / "caldb" / f"file{i:04d}.txt").touch()
+    with ArchiveServer(tmp_path / "root") as running:
+        found = running.archive.transport.list("s3://nasa-heasarc/caldb")
+        assert [e.name for e in found] == [f"file{i:04d}.txt" for i in range(1003)]
+        assert sum("list-type" in path for _, path in running.requests) == 2
+
+
+def test_a_simulated_observation_comes_back_through_the_archive(tmp_path):
+    """Simulate, serve, search, fetch, extract: the counts are those of the simulated files."""
+    made = wolter.simulate_observation(
+        "powerlaw", mission="ixpe", position=SkyCoord(253.4676, 39.7602, unit="deg"), exposure=2000 * u.s,
+        output=tmp_path / "root" / "99000101", obsid="99000101", object_name="A toy", seed=3,
+    )  # fmt: skip
+    with ArchiveServer(tmp_path / "root") as running:
+        found = search("a toy", archive=running.archive)
+        assert list(found["obsid"]) == ["99000101"]
+        np.testing.assert_allclose(found["exposure"][0], wolter.Observation(made).events["DU1"].exposure, rtol=0.05)
+        (got,) = fetch(found, to=tmp_path / "data", archive=running.archive)
+    simulated, fetched = wolter.Observation(made), wolter.Observation(got)
+    assert {d: e.count() for d, e in fetched.events.items()} == {d: e.count() for d, e in simulated.events.items()}
+
+
 def test_tar_files_with_tricks(tmp_path):
     from wolter.archive.fetch import _unpack
 

@@ -22,6 +22,7 @@ def inflation_limit(packed: int) -> int:
 def check_file(path: Path) -> None:
     """Look at a complete file before it is put in place.
 
+    A web page is no file of an archive, whatever its name says: some servers answer that way to what they do not have.
     FITS files: all HDUs are there, and CHECKSUM and DATASUM agree. Compressed files: the stream ends where it should
     and has the right sum. Other files pass.
 
@@ -32,6 +33,8 @@ def check_file(path: Path) -> None:
     """
     with path.open("rb") as stream:
         head = stream.read(80)
+    if head.lstrip().lower().startswith((b"<!doctype html", b"<html")) and ".htm" not in path.name.lower():
+        raise TransportError("it is a web page, not the file asked for")
     if head.startswith(b"SIMPLE  ="):
         with fits.open(path, verify=True):
             return
