@@ -56,6 +56,7 @@ def region(text: str | None) -> Any:
 @click.option("--image", is_flag=True, help="Sky image of the whole field.")
 @click.option("--cube", type=ENERGY_RANGE, metavar="LO:HI", help="Event-based polarisation in this band (keV).")
 @click.option("--detector", "detectors", multiple=True, help="Only this detector.")
+@click.option("--mode", help="Event lists of this mode, where a detector has several (wolter info lists them).")
 @click.option("--plot", is_flag=True, help="Draw the light curves and images too (PNG).")
 @click.option("--output", type=click.Path(), default=".", show_default=True, help="Folder for the products.")
 @json_option
@@ -72,6 +73,7 @@ def command(
     image: bool,
     cube: tuple[float, float] | None,
     detectors: tuple[str, ...],
+    mode: str | None,
     plot: bool,
     output: str,
     as_json: bool,
@@ -85,7 +87,7 @@ def command(
     from wolter.observation import Observation
 
     with polite_warnings(), products_folder(output) as folder:
-        observation = Observation(inputs[0] if len(inputs) == 1 else list(inputs))
+        observation = Observation(inputs[0] if len(inputs) == 1 else list(inputs), mode=mode)
         if cube is not None and responses is None:
             raise click.UsageError("--cube needs --responses: the modulation factor is the ratio of MRF and ARF")
         regions = region(source), region(background)
@@ -124,7 +126,7 @@ def _spectrum_dict(spectrum: Any) -> dict[str, Any]:
     rate, error = spectrum.net_rate()
     return {
         "file": str(spectrum.path),
-        "detector": spectrum.detnam,
+        "detector": spectrum.detnam if spectrum.detnam.strip().upper() not in ("", "NONE") else spectrum.instrume,
         "stokes": None if spectrum.stokes is None else "IQU"[spectrum.stokes],
         "exposure": spectrum.exposure,
         "backscal": spectrum.backscal,
