@@ -5,7 +5,7 @@ middle of pimin to pimax (eV) with `withvignetting`. Differences from SAS: vigne
 mirror design instead of read from calibration files, quantum efficiency does not vary over the field, and the value
 on the optical axis is the live time itself; the detector is sampled more finely (`usefastpixelization` and
 `usedlimap` have no effect); maps in detector coordinates (`withdetcoords`) are refused. Agreement with maps of SAS
-13.5 of two MOS observations: median 2 to 3 % after one normalisation, see the tests.
+13.5 of two MOS observations: median 1.3 to 2.5 % after one normalisation, see the tests.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ RADII_MM = (153.0, 350.0)
 SHELLS = 58
 WALLS_MM, CLEARANCES_MM = (0.47, 1.07), (0.27, 0.50)
 PLATES_MM = (85.0, 145.0)
-COVERED = 0.5  # part of the clearance that the strips of the sieve plates stand over
+COVERED = 1.0  # part of the clearance that the strips of the sieve plates stand over: all of it
 
 # Gold: energy (keV), mass attenuation (cm2/g), f1
 _GOLD = np.array(
