@@ -20,7 +20,7 @@ from os import PathLike
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from wolter.errors import FitsError, ModelError, OutputError, WolterWarning
+from wolter.errors import FitsError, ModelError, OutputError, TransportError, WolterWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -289,19 +289,20 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def _download(address: str, folder: Path, progress: bool) -> Path:
-    import pooch
+    from wolter.transport import Policy, Transport
 
     try:
-        name = pooch.retrieve(
-            address, known_hash=None, fname=address.rsplit("/", 1)[-1], path=folder, progressbar=progress
+        return (
+            Transport(Policy(retries=3))
+            .download(address, folder / address.rsplit("/", 1)[-1], progress=progress or None)
+            .path
         )
-    except Exception as exc:  # every downloader has its own exceptions
+    except TransportError as exc:
         raise ModelError(
-            f"AtomDB cannot be fetched: {exc}",
+            f"AtomDB cannot be fetched: {exc.cause}",
             file=address,
             cure="Check the connection, or fetch the files from atomdb.org by hand: Settings(atomdb='<folder>').",
         ) from exc
-    return Path(name)
 
 
 def _fetch_one(base: str, version: str, kind: str, folder: Path, progress: bool) -> None:
