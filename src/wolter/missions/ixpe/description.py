@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from wolter.mission import EnergyScale, EventColumns, FileRole, HeaderLike, Mission, Weighting
+from wolter.mission import CoordinateFrame, EnergyScale, EventColumns, FileRole, HeaderLike, Mission, Weighting
 from wolter.missions.ixpe.archive import ARCHIVE
 
 __all__ = ["MISSION"]
@@ -77,6 +77,7 @@ MISSION = Mission(
     weightings=MappingProxyType({w.name: w for w in _WEIGHTINGS}),
     default_weighting="neff",
     classify=classify,
+    frames=MappingProxyType({"sky": CoordinateFrame("sky", "X", "Y", 2.6, (1, 1), (600, 600))}),
     exposure="wolter.missions.ixpe.exposure:exposure_inputs",
     vignetting="wolter.missions.ixpe.vignetting:vignetting",
     psf="wolter.missions.ixpe.psf:encircled",
