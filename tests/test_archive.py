@@ -206,6 +206,10 @@ def test_fetch_roles_names_and_rows(here, tmp_path):
     got = fetch("01004701", what="attitude", names=["hk/*pay*"], to=tmp_path / "b", archive=here)
     assert len(got.files) == 2
     assert len(fetch("01004701", what="all", to=tmp_path / "c", archive=here).files) == 7
+    holdings = locate("01004701", what="attitude", archive=here)
+    assert [p.name for p in fetch(holdings, to=tmp_path / "g", archive=here).files] == [
+        "ixpe01004701_det1_att_v01.fits.gz"
+    ]
     rows = search("T Pyx", archive=here)[:2]
     many = fetch(rows, to=tmp_path / "d", archive=here)
     assert [g.obsid for g in many] == ["00031973001", "00031973040"]
@@ -479,6 +483,7 @@ def test_command_line(server, tmp_path, monkeypatch):
     got = _cli("fetch", "01004701", "--to", str(tmp_path / "data"), "--json", *at)
     assert got.exit_code == 0, got.output
     assert len(json.loads(got.stdout)["observations"][0]["files"]) == 4
+    assert "4 of 7 files" in got.stderr
     assert _cli("fetch", "01004701", "--to", str(tmp_path / "data"), "--what", "all", *at).exit_code == 0
     assert _cli("search", *at).exit_code == 2
     assert _cli("search", "T Pyx", "--after", "yesterday", *at).exit_code == 2

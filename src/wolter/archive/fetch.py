@@ -65,8 +65,9 @@ def fetch(
 
     Parameters
     ----------
-    obsid : str, or rows of a search result
-        Number of the observation, or a table (or row) that `search` gave.
+    obsid : str, Holdings, or rows of a search result
+        Number of the observation, what `locate` gave (then ``what`` and ``names`` have been said already), or a table
+        (or a row) that `search` gave.
     mission : str, optional
         Needed when several missions have numbers like this one.
     what : str or sequence of str, optional
@@ -104,6 +105,8 @@ def fetch(
     }  # fmt: skip
     if isinstance(obsid, str):
         return _fetch_one(obsid, mission=mission, **options)
+    if isinstance(obsid, Holdings):
+        return _from_holdings(obsid, Path(to) / obsid.obsid, options["archive"], host, options)
     if hasattr(obsid, "colnames") and not hasattr(obsid, "as_void"):
         return [_fetch_one(str(row["obsid"]), mission=mission or str(row["mission"]), **options) for row in obsid]
     return _fetch_one(str(obsid["obsid"]), mission=mission or str(obsid["mission"]), **options)
@@ -116,6 +119,12 @@ def _fetch_one(obsid: str, *, mission: str | None, to: Any, archive: Archive, ho
         return _from_own(entry, obsid, folder, archive, rest)
     holdings = locate(obsid, mission=entry.mission.name, what=rest["what"], names=rest["names"], archive=archive,
                       host=host)  # fmt: skip
+    return _from_holdings(holdings, folder, archive, host, rest)
+
+
+def _from_holdings(holdings: Holdings, folder: Path, archive: Archive, host: str, rest: dict[str, Any]) -> Fetched:
+    """The files that were chosen."""
+    obsid = holdings.obsid
     if not holdings.chosen:
         raise ArchiveError(
             f"observation {obsid} has no files of the roles asked for",
@@ -129,7 +138,7 @@ def _fetch_one(obsid: str, *, mission: str | None, to: Any, archive: Archive, ho
         requests, overwrite=rest["overwrite"], progress=rest["progress"], description=f"fetching {obsid}"
     )
     return Fetched(
-        entry.mission.name, obsid, folder, tuple(d.path for d in done), sum(d.size for d in done),
+        holdings.entry.mission.name, obsid, folder, tuple(d.path for d in done), sum(d.size for d in done),
         sum(d.moved for d in done),
     )  # fmt: skip
 

@@ -62,7 +62,7 @@ def ask(transport: Transport, tap: str, adql: str, *, maxrec: int | None = None)
     TransportError
         The service cannot be reached.
     """
-    fields: dict[str, Any] = {"REQUEST": "doQuery", "LANG": "ADQL", "QUERY": adql, "FORMAT": "votable"}
+    fields: dict[str, Any] = {"REQUEST": "doQuery", "LANG": "ADQL", "QUERY": adql}
     if maxrec is not None:
         fields["MAXREC"] = str(maxrec)
     try:

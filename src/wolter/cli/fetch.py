@@ -34,6 +34,7 @@ __all__ = ["command"]
 def command(obsid: tuple[str, ...], list_only: bool, as_json: bool, **how: Any) -> None:
     """Fetch what an analysis needs of observations: chosen files, verified; goes on where it was interrupted."""
     from wolter.archive import fetch, locate
+    from wolter.archive.locate import HOSTS, megabytes
 
     servers = host_of(how)
     what = list(how["what"]) or None
@@ -41,24 +42,28 @@ def command(obsid: tuple[str, ...], list_only: bool, as_json: bool, **how: Any) 
     lines: list[str] = []
     with polite_warnings():
         for one in obsid:
-            if list_only:
-                host = how["host"] if how["host"] in ("mirror", "s3", "https") else "auto"
+            holdings = None
+            if list_only or how["host"] in HOSTS:
                 holdings = locate(
-                    one, mission=how["mission"], what=what, names=how["names"], archive=servers, host=host
-                )
+                    one, mission=how["mission"], what=what, names=how["names"], archive=servers,
+                    host=how["host"] if how["host"] in HOSTS else "auto",
+                )  # fmt: skip
+            if list_only and holdings is not None:
                 files = [{"name": f.name, "role": f.role, "size": f.size, "chosen": f.chosen} for f in holdings.files]
                 results.append({"obsid": one, "mission": holdings.entry.mission.name, "size": holdings.size,
                                 "total": holdings.total, "files": files})  # fmt: skip
                 lines.append(str(holdings))
                 continue
+            if holdings is not None:
+                size = f"{megabytes(holdings.size)} of {megabytes(holdings.total)}"
+                note(f"{one}: {len(holdings.chosen)} of {len(holdings.files)} files, {size}")
             got = fetch(
-                one, mission=how["mission"], what=what, names=how["names"], to=how["to"], archive=servers,
+                holdings or one, mission=how["mission"], what=what, names=how["names"], to=how["to"], archive=servers,
                 host=how["host"], verify=not how["no_verify"], overwrite=how["overwrite"],
             )  # fmt: skip
             result = {"obsid": one, "mission": got.mission, "path": got.path, "size": got.size, "moved": got.moved,
                       "files": list(got.files)}  # fmt: skip
             results.append(result)
-            come = "" if got.moved else " (all there already)"
-            note(f"{one}: {len(got.files)} files, {got.size / 1e6:.2f} MB{come}")
+            note(f"{one}: {megabytes(got.moved)} fetched" if got.moved else f"{one}: all there already")
             lines.append(str(got.path))
     emit({"observations": results}, as_json, "\n".join(lines))
