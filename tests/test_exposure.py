@@ -557,3 +557,31 @@ def test_nustar_task_on_a_simulation(tmp_path):
         vignflag=False,
     )
     assert ExposureMap.read(done.products["exposure map"]).data == pytest.approx(made.data, abs=1e-3)
+
+
+def test_xmm_pn_geometry_is_found_in_the_events(tmp_path):
+    """The pn camera is measured on its own events: those of a simulation fall on exposed pixels, none elsewhere."""
+    from wolter import Model
+    from wolter.simulate import simulate_observation
+
+    model = Model("powerlaw")
+    model.powerlaw.norm = 1e-3
+    folder = simulate_observation(
+        model,
+        mission="xmm_epic",
+        position="10:00:00 +20:00:00",
+        roll=40 * u.deg,
+        exposure=2000 * u.s,
+        background_rate=2e-2 / u.s / u.arcmin**2,
+        output=tmp_path,
+        seed=6,
+    )
+    observation = Observation(folder)
+    image = observation.image(detectors=["PN"])["PN"]
+    made = observation.exposure_map("PN", like=image)
+    assert np.mean(made.data > 0.9 * made.data.max()) > 0.2
+    assert image.data[made.data <= 0].sum() <= 0.001 * image.data.sum()
+    soft = observation.exposure_map("PN", like=image, energy=(0.5 * u.keV, 2 * u.keV))
+    y, x = np.unravel_index(np.argmax(soft.data), soft.data.shape)
+    aim = np.hypot(*np.subtract((x + 1, y + 1), image.pixel("10:00:00 +20:00:00"))) * image.pixel_scale_deg * 60
+    assert aim == pytest.approx(2.05, abs=0.4)  # arcmin, as recorded by maps of SAS: XCEN, YCEN against RA_PNT, DEC_PNT

@@ -153,15 +153,16 @@ def _measured(camera: Camera, events: EventList) -> Camera:
     roll = np.radians(float(events.header.get("PA_PNT", 0.0)))
     frame = np.array([[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)]])  # u, v in X (west), Y (north)
     axes = frame @ relation[:, :2]
-    # Optical axis of the pn: 1.9 arcmin from its boresight, where maps of the observatory's software put it.
-    axis = tuple(float(b) for b in boresight + np.array(_PN_AXIS))
+    axis = tuple(float(b) for b in boresight + np.linalg.solve(axes, np.array(_PN_AXIS)))
     turned = tuple(tuple(float(v) for v in row) for row in axes)
     return replace(
         camera, boresight=(float(boresight[0]), float(boresight[1])), axes=turned, optical_axis=axis, ccds=ccds
     )  # type: ignore[arg-type]
 
 
-_PN_AXIS = (1600.0, 1900.0)
+# Optical axis of the pn camera in the frame (u, v) of the attitude, units of 0.05 arcsec: mean of the positions that
+# two exposure maps of the observatory's software record (XCEN, YCEN); they differ by 5 arcsec.
+_PN_AXIS = (-1480.0, 1960.0)
 
 
 def _plane(

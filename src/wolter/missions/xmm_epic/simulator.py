@@ -61,7 +61,7 @@ _PN_PITCH, _PN_CROSS = 65.0, 3.0  # pixels from one CCD to the next, and more be
 _PN_CENTRE = (-2196.0, -1110.0)  # DETX, DETY of the middle of the camera
 _PN_ROWS = ((3, 2, 1, 4, 5, 6), (12, 11, 10, 7, 8, 9))
 _PN_AIM = (36.0, 190.0)  # RAWX, RAWY on CCD 4
-_PN_AXIS = (1600.0, 1900.0)  # DETX, DETY of the optical axis, from the boresight
+_PN_AXIS = (1480.0, 1960.0)  # DETX, DETY of the optical axis, from the boresight
 
 
 def nominal_pn() -> Geometry:
