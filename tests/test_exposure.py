@@ -432,7 +432,9 @@ def test_nustar_bad_input(root):
 # -- simulations ---------------------------------------------------------------------------------------------------
 
 
-def off_axis_rate(tmp_path: Path, mission: str, detector: str, offset: float, energy: float, radius: float) -> float:
+def off_axis_rate(
+    tmp_path: Path, mission: str, detector: str, offset: float, energy: float | None, radius: float
+) -> float:
     """Rate of a simulated source by the vignetted map, within a circle."""
     from wolter import Model
     from wolter.simulate import simulate_observation
@@ -454,7 +456,7 @@ def off_axis_rate(tmp_path: Path, mission: str, detector: str, offset: float, en
     )
     observation = Observation(folder)
     image = observation.image(detectors=[detector])[detector]
-    made = observation.exposure_map(detector, energy=energy * u.keV, like=image)
+    made = observation.exposure_map(detector, energy=None if energy is None else energy * u.keV, like=image)
     assert image.data[made.data <= 0].sum() == 0
     assert image.data.sum() == len(observation.events[detector].column("PI"))  # counts conserved
     x, y = image.pixel("10:00:00 +20:00:00")
@@ -466,16 +468,20 @@ def off_axis_rate(tmp_path: Path, mission: str, detector: str, offset: float, en
     return float((counts / made.data[inside]).sum())
 
 
-@pytest.mark.parametrize(("mission", "detector", "energy"), [("swift_xrt", "XRT", 1.5), ("xmm_epic", "M2", 1.5)])
+@pytest.mark.parametrize(
+    ("mission", "detector", "energy"),
+    [("swift_xrt", "XRT", 1.5), ("xmm_epic", "M2", 1.5), ("nustar", "FPMA", 10.0), ("xrism_xtend", "XTEND", None)],
+)
 def test_flux_off_axis_is_that_on_axis(tmp_path, mission, detector, energy):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", WolterWarning)
         near = off_axis_rate(tmp_path, mission, detector, 1.2, energy, 90)
-        far = off_axis_rate(tmp_path, mission, detector, 4.0, energy, 90)
+        aside = -5.0 if mission == "xrism_xtend" else 4.0  # away from the gap between CCDs
+        far = off_axis_rate(tmp_path, mission, detector, aside, energy, 90)
     assert far == pytest.approx(near, rel=0.05)
 
 
-def test_ixpe_without_attitude_says_what_is_assumed(root, tmp_path):
+def test_ixpe_dithers_its_field(root):
     path = root / "ixpe" / "sim_point_source_ixpeobssim" / "toy_point_source_du1.fits"
     observation = Observation(path)
     made = observation.exposure_map("DU1", energy=(2 * u.keV, 8 * u.keV))
@@ -486,6 +492,17 @@ def test_ixpe_without_attitude_says_what_is_assumed(root, tmp_path):
     seen = events.read_columns(["X", "Y"])
     column, row = (np.round(np.asarray(seen[k])).astype(int) - 1 for k in ("X", "Y"))
     assert np.mean(made.data[row, column] > 0) > 0.999
+
+
+def test_ixpe_without_attitude_says_what_is_assumed(root):
+    observation = Observation(root / "ixpe" / "sim_mrk501_01004701")
+    events = observation.events["DU2"]
+    with pytest.warns(WolterWarning, match="no attitude file: steady at RA"):
+        made = observation.exposure_map("DU2", energy=(2 * u.keV, 8 * u.keV))
+    assert made.data.max() == pytest.approx(events.exposure, rel=0.01)
+    assert any("steady" in line for line in made.header.history)
+    with pytest.raises(DataError, match="no table with a pointing"):
+        observation.exposure_map("DU2", attitude=events.path)
 
 
 def test_observation_without_attitude_names_the_option(root, tmp_path):
