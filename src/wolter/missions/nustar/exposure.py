@@ -113,16 +113,9 @@ def inputs_of_files(
         assume("no housekeeping is given: all time counts as live", told)
     else:
         live = read_livetime(livetime)
-    flip = PIXEL_ARCSEC * np.array([[-1.0, 0.0], [0.0, 1.0]])
-    planes = []
-    for number, matrix in enumerate(DETECTORS[module]):
-        angle = matrix.copy()
-        angle[:, 2] -= REFERENCE
-        mask = np.ones((RAW, RAW), dtype=np.float32)
-        planes.append(DetectorPlane(f"DET{number}", mask, flip @ angle, bad[number]))
     c, s = np.cos(np.radians(turn_deg)), np.sin(np.radians(turn_deg))
     return ExposureInputs(
-        planes=tuple(planes),
+        planes=_planes(module, bad),
         attitude=Attitude(time, ra, dec, np.full(len(time), turn_deg), source=str(aspect)),
         gti=gti,
         live=live,
@@ -135,6 +128,18 @@ def inputs_of_files(
         header=header or fits.Header(),
         assumptions=tuple(told),
     )
+
+
+def _planes(module: str, bad: Sequence[tuple[BadArea, ...]]) -> tuple[DetectorPlane, ...]:
+    """The four detectors; angles are counted from the reference pixel of DET1."""
+    flip = PIXEL_ARCSEC * np.array([[-1.0, 0.0], [0.0, 1.0]])
+    planes = []
+    for number, matrix in enumerate(DETECTORS[module]):
+        angle = matrix.copy()
+        angle[:, 2] -= REFERENCE
+        mask = np.ones((RAW, RAW), dtype=np.float32)
+        planes.append(DetectorPlane(f"DET{number}", mask, flip @ angle, bad[number]))
+    return tuple(planes)
 
 
 def _aspect(path: str | PathLike[str], name: str, x: str, y: str) -> tuple[Any, Any, Any, TanWCS]:
