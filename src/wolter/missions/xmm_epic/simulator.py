@@ -354,7 +354,9 @@ def _det(layout: Geometry, events: Detected) -> np.ndarray:
 
 def _exposures(gti: GTI, number: int, live: float, step: float, header: fits.Header) -> fits.TableHDU:
     """Frame exposures of a CCD: time of the middle, length and live fraction of each row."""
-    starts = [np.arange(lo, hi, step) for lo, hi in zip(gti.start, gti.stop, strict=True)]
+    # Whole rows, and a last one that is shorter; none of no length, which the rounding of the times could leave.
+    rows = np.ceil((gti.stop - gti.start) / step - 1e-6).astype(int)
+    starts = [lo + step * np.arange(n) for lo, n in zip(gti.start, rows, strict=True)]
     ends = [np.minimum(s + step, hi) for s, hi in zip(starts, gti.stop, strict=True)]
     lo, hi = np.concatenate(starts), np.concatenate(ends)
     columns = {
