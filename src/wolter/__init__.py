@@ -12,34 +12,56 @@ from wolter._version import __version__
 from wolter.errors import WolterError, WolterWarning
 
 if TYPE_CHECKING:
-    from wolter import fits, plot, report
-    from wolter.data import ARF, RMF, EventList, Image, LightCurve, Spectrum, SpectrumSet, find_responses
+    from wolter import archive, fits, plot, report, sources
+    from wolter.data import (
+        ARF,
+        EventList,
+        ExposureMap,
+        find_responses,
+        Image,
+        LightCurve,
+        RateMap,
+        RMF,
+        Spectrum,
+        SpectrumSet,
+    )
     from wolter.fit import Fit, Grid, predict_mdp
     from wolter.gti import GTI
     from wolter.makers import (
         extract_spectrum,
         extract_stokes,
         light_curve,
+        mosaic,
         polarisation_cube,
+        radial_profile,
         sky_image,
     )
     from wolter.models import Model, Settings
     from wolter.observation import Observation
     from wolter.simulate import simulate_observation
     from wolter.sky import annulus, box, circle, ellipse, parse_regions, polygon, read_regions
+    from wolter.sources import ClusterSample, GalaxyCluster, Library, PointSource, Sample, Source
 
 _EXPORTS: dict[str, str] = {
     "ARF": "wolter.data",
+    "ClusterSample": "wolter.sources",
     "EventList": "wolter.data",
+    "ExposureMap": "wolter.data",
     "Fit": "wolter.fit",
     "GTI": "wolter.gti",
+    "GalaxyCluster": "wolter.sources",
     "Grid": "wolter.fit",
     "Image": "wolter.data",
+    "Library": "wolter.sources",
     "LightCurve": "wolter.data",
     "Model": "wolter.models",
     "Observation": "wolter.observation",
+    "PointSource": "wolter.sources",
     "RMF": "wolter.data",
+    "RateMap": "wolter.data",
+    "Sample": "wolter.sources",
     "Settings": "wolter.models",
+    "Source": "wolter.sources",
     "Spectrum": "wolter.data",
     "SpectrumSet": "wolter.data",
     "annulus": "wolter.sky",
@@ -50,34 +72,45 @@ _EXPORTS: dict[str, str] = {
     "extract_stokes": "wolter.makers",
     "find_responses": "wolter.data",
     "light_curve": "wolter.makers",
+    "mosaic": "wolter.makers",
     "parse_regions": "wolter.sky",
     "polarisation_cube": "wolter.makers",
     "polygon": "wolter.sky",
     "predict_mdp": "wolter.fit",
+    "radial_profile": "wolter.makers",
     "read_regions": "wolter.sky",
     "simulate_observation": "wolter.simulate",
     "sky_image": "wolter.makers",
 }
-_MODULES = ("fits", "plot", "report")
+_MODULES = ("archive", "fits", "plot", "report", "sources")
 
 __all__ = [
     "ARF",
+    "ClusterSample",
     "EventList",
+    "ExposureMap",
     "Fit",
     "GTI",
+    "GalaxyCluster",
     "Grid",
     "Image",
+    "Library",
     "LightCurve",
     "Model",
     "Observation",
+    "PointSource",
     "RMF",
+    "RateMap",
+    "Sample",
     "Settings",
+    "Source",
     "Spectrum",
     "SpectrumSet",
     "WolterError",
     "WolterWarning",
     "__version__",
     "annulus",
+    "archive",
     "box",
     "circle",
     "ellipse",
@@ -86,15 +119,18 @@ __all__ = [
     "find_responses",
     "fits",
     "light_curve",
+    "mosaic",
     "parse_regions",
     "plot",
     "polarisation_cube",
     "polygon",
     "predict_mdp",
+    "radial_profile",
     "read_regions",
     "report",
     "simulate_observation",
     "sky_image",
+    "sources",
 ]
 
 
