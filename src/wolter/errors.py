@@ -13,6 +13,7 @@ from os import PathLike, fspath
 
 __all__ = [
     "ArchiveError",
+    "CalibrationError",
     "DataError",
     "ExpressionError",
     "FitError",
@@ -141,6 +142,10 @@ class TransportError(WolterError, OSError):
 
 class ArchiveError(WolterError, ValueError):
     """An archive does not know what was asked for, or does not understand the question."""
+
+
+class CalibrationError(WolterError, ValueError):
+    """A calibration database is damaged, knows nothing that fits a question, or is not what a lock file says."""
 
 
 class UnitError(WolterError, TypeError):

@@ -218,6 +218,9 @@ class Mission:
         plane, unbinned.
     archive : mapping
         Catalogue name, search radius, folder pattern and role patterns in the public archive.
+    caldb : mapping
+        Calibration database: ``"index"``: instrument -> folder of its index below the database's root; ``"responses"``:
+        "rmf", "arf", "mrf" -> codename, where its responses are ready for use.
     detector_names : mapping of str to str
         Value of DETNAM or INSTRUME -> detector, where they are not the same.
     energies : mapping of str to EnergyScale
@@ -262,6 +265,7 @@ class Mission:
     image_plane: tuple[int, int, int] | None = None
     live_fraction: str | None = None
     archive: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    caldb: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     detector_names: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     energies: Mapping[str, EnergyScale] = field(default_factory=lambda: MappingProxyType({}))
     spectrum_channels: Mapping[str, tuple[int, int, int]] = field(default_factory=lambda: MappingProxyType({}))

@@ -82,6 +82,12 @@ MISSION = Mission(
     vignetting="wolter.missions.ixpe.vignetting:vignetting",
     psf="wolter.missions.ixpe.psf:encircled",
     archive=ARCHIVE,
+    caldb=MappingProxyType(
+        {
+            "index": {"GPD": "data/ixpe/gpd", "XRT": "data/ixpe/xrt"},
+            "responses": {"rmf": "MATRIX", "arf": "SPECRESP", "mrf": "MODSPECRESP"},
+        }
+    ),
     simulator="wolter.missions.ixpe.simulator:simulate",
     nominal_responses="wolter.missions.ixpe.nominal:nominal_responses",
     field_radius=9.1,  # half the diagonal of 12.9 x 12.9 arcmin (Weisskopf et al. 2022)

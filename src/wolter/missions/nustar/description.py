@@ -95,6 +95,7 @@ MISSION = Mission(
     nominal_responses="wolter.missions.nustar.nominal:nominal_responses",
     psf="wolter.missions.nustar.psf:encircled",
     archive=ARCHIVE,
+    caldb=MappingProxyType({"index": dict.fromkeys(("FPM", "FPMA", "FPMB"), "data/nustar/fpm")}),
     tasks=MappingProxyType(
         {
             "nuexpomap": "wolter.missions.nustar.nuexpomap:TASK",

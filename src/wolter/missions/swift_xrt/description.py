@@ -89,6 +89,9 @@ MISSION = Mission(
     vignetting="wolter.missions.swift_xrt.vignetting:vignetting",
     psf="wolter.missions.swift_xrt.psf:encircled",
     archive=ARCHIVE,
+    caldb=MappingProxyType(
+        {"index": {**dict.fromkeys(("XRT", "XRT1", "XRT2"), "data/swift/xrt"), "SC": "data/swift/mis"}}
+    ),
     tasks=MappingProxyType(
         {
             "xrtexpomap": "wolter.missions.swift_xrt.xrtexpomap:TASK",

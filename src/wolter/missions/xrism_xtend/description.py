@@ -82,6 +82,7 @@ MISSION = Mission(
     simulated=("XTEND",),
     energies=MappingProxyType({"RESOLVE": EnergyScale(offset=0.0, width=0.0005, first=0, last=59999)}),
     archive=ARCHIVE,
+    caldb=MappingProxyType({"index": {n.upper(): f"data/xrism/{n}" for n in ("xtend", "resolve", "gen")}}),
     frames=MappingProxyType(
         {
             "sky": CoordinateFrame("sky", "X", "Y", PIXEL_ARCSEC, (1, 1), (2430, 2430)),
