@@ -211,7 +211,9 @@ def detect(
             break
     places = np.array([_centred(field, expected, x, y, r) for x, y, r, _ in found]).reshape(-1, 2)
     sources = _measured(field, expected, places, psf, fraction, energy, [r for *_, r, _ in found])
-    order = [k for k in np.argsort(-sources["significance"], kind="stable") if sources["significance"][k] > 0]
+    # What made it a source is its cell; the disc that its rate is taken from may hold more background.
+    sources["significance"] = np.array([significance for *_, significance in found], dtype=float)
+    order = [k for k in np.argsort(-sources["significance"], kind="stable") if sources["counts"][k] > 0]
     header = fits.Header()
     header.set("THRESH", threshold, "significance required (sigma)")
     header.set("SCALES", ", ".join(f"{r * field.arcsec:.3g}" for r in radii), "[arcsec] radii of the cells")
