@@ -189,6 +189,8 @@ def detect(
     DataError
         If the image is empty, has no coordinates on the sky, or the exposure map other pixels.
     """
+    from scipy.special import ndtr
+
     field = _Field.of(image, exposure, vignetting, energy)
     psf = psf or _mission_psf(field.image)
     radii = _radii(field, scales, psf, energy)
@@ -213,6 +215,7 @@ def detect(
     sources = _measured(field, expected, places, psf, fraction, energy, [r for *_, r, _ in found])
     # What made it a source is its cell; the disc that its rate is taken from may hold more background.
     sources["significance"] = np.array([significance for *_, significance in found], dtype=float)
+    sources["probability"] = ndtr(-sources["significance"])
     order = [k for k in np.argsort(-sources["significance"], kind="stable") if sources["counts"][k] > 0]
     header = fits.Header()
     header.set("THRESH", threshold, "significance required (sigma)")
