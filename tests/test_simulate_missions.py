@@ -135,6 +135,27 @@ def test_mirrored_detector_and_mast_of_the_modules(tmp_path):
             assert np.polyfit(table["RAWX"][raw], table["DET1Y"][raw], 1)[0] == pytest.approx(5.0, abs=0.05)
 
 
+@pytest.mark.parametrize(("jitter", "rms"), [(None, 48.0), (0.0, 0.0), (20.0, 20.0)])
+def test_pointing_of_the_polarimeter_wanders(tmp_path, jitter, rms):
+    """Attitude files say where it pointed; events lie on the turned, shifted detector, computed by astropy."""
+    options = {} if jitter is None else {"jitter": jitter * u.arcsec}
+    observation, _ = _simulate(tmp_path, "ixpe", exposure=6e3, roll=77 * u.deg, **options)
+    assert [f.detector for f in observation.files if f.role == "attitude"] == ["DU1", "DU2", "DU3"]
+    centre = SkyCoord("12h30m0.0s +12d24m0s")
+    table, sky = _sky(observation.events["DU1"])
+    pointing, roll = _attitude(observation, table["TIME"])
+    offsets = [v.to_value("arcsec") for v in centre.spherical_offsets_to(pointing)]
+    assert [float(np.std(v)) for v in offsets] == pytest.approx([rms, rms], rel=0.05, abs=0.01)
+    east, north = (v.to_value("arcsec") for v in pointing.spherical_offsets_to(sky))
+    angle = np.radians(-109.0 + roll)  # of DU1, see wolter.missions.ixpe.exposure
+    across, along = north * np.sin(angle) - east * np.cos(angle), north * np.cos(angle) + east * np.sin(angle)
+    half = 6.6 * 51.566, 6.8 * 51.566
+    assert np.abs(across).max() < half[0] + 0.2
+    assert np.abs(along).max() < half[1] + 0.2
+    assert np.abs(across).max() > half[0] - 8
+    assert np.abs(along).max() > half[1] - 8
+
+
 @pytest.mark.parametrize("mission", SIMULATED)
 def test_position_is_recovered(tmp_path, mission):
     norm = {"ixpe": 0.3, "nustar": 0.05}.get(mission, 0.01)

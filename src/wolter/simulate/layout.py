@@ -157,7 +157,8 @@ def sky_columns(
 def gti_table(gti: GTI, header: fits.Header, name: str = "GTI") -> fits.TableHDU:
     """Good times as an extension with the observation's keywords."""
     hdu = gti.to_hdu(name=name)
-    for key in ("TELESCOP", "INSTRUME", "OBS_ID", "OBJECT", "MJDREFI", "MJDREFF", "MJDREF", "TIMESYS", "TIMEZERO"):
+    same = ("TELESCOP", "INSTRUME", "DETNAM", "OBS_ID", "OBJECT")
+    for key in (*same, "MJDREFI", "MJDREFF", "MJDREF", "TIMESYS", "TIMEZERO"):
         if key in header:
             hdu.header[key] = header[key]
     return hdu
@@ -191,6 +192,7 @@ def write_files(
     truth: Callable[[], dict[str, Any]],
     *,
     overwrite: bool,
+    nominal: Callable[[Path], None] | None = None,
 ) -> None:
     """Write the files of an observation, its truth and, where they were used, the nominal responses.
 
@@ -206,6 +208,8 @@ def write_files(
         Contents of the truth file, once the files have been made.
     overwrite : bool
         Whether existing files may be replaced.
+    nominal : callable, optional
+        Writes the nominal responses into a folder; by default a matrix and an area per detector.
 
     Raises
     ------
@@ -226,14 +230,18 @@ def write_files(
         provenance = fits.Provenance("simulate", {"seed": scene.seed, "model": scene.model.expression}, [])
         fits.write(path, list(make()), overwrite=overwrite, provenance=provenance)
     if scene.responses is None:
-        _write_nominal(mission, output / "responses")
+        folder = output / "responses"
+        folder.mkdir(parents=True, exist_ok=True)
+        if nominal is None:
+            _write_nominal(mission, folder)
+        else:
+            nominal(folder)
     with fits.atomic_path(truth_path, overwrite=True) as temporary:
         temporary.write_text(json.dumps(truth(), indent=1) + "\n")
 
 
 def _write_nominal(mission: Mission, folder: Path) -> None:
     """Write the nominal responses of the simulated detectors, unless they are there."""
-    folder.mkdir(parents=True, exist_ok=True)
     make = mission.load("nominal_responses")
     for detector in mission.simulated or mission.detectors:
         paths = [folder / f"{mission.name}_{detector.lower()}_nominal.{kind}" for kind in ("rmf", "arf")]

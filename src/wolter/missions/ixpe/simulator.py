@@ -9,24 +9,27 @@ Published figures used (besides those of `nominal`): plate 600 x 600 pixels of 2
 archive; focal length of 4.0 m and 27 arcsec half-power diameter (Weisskopf et al. 2022, JATIS 8, 026002); instrumental
 background of order 1e-3 counts/s/arcmin2 in 2-8 keV per detector with a spectrum flat to falling in energy (Di Marco et
 al. 2023, AJ 165, 143); low equatorial orbit at 600 km. Field, turn of the detectors and vignetting are those of
-`exposure` and `vignetting`. The pointing does not move.
+`exposure` and `vignetting`. The telescope dithers by 1.6 arcmin along a Lissajous figure whose size swings (periods
+as in the public simulator ixpeobssim); attitude files tell where it pointed.
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from wolter import fits
-from wolter.errors import OutputError, SimulationError
+from wolter.errors import SimulationError
 from wolter.mission import Mission
 from wolter.missions.ixpe import nominal
 from wolter.missions.ixpe.exposure import ANGLES, ARCSEC_PER_MM, HALF_MM
 from wolter.missions.ixpe.psf import KING
 from wolter.missions.ixpe.vignetting import vignetting
+from wolter.simulate.camera import Pointing
+from wolter.simulate.layout import Clock, check_options, gti_table, sky_columns, sky_pixels, truth_of, write_files
 from wolter.simulate.observation import Scene, source_spectrum
 from wolter.simulate.photons import (
     draw_angles,
@@ -48,7 +51,10 @@ DEAD_TIME = 1.1e-3  # s
 BACKGROUND_RATE = 1.0e-3  # counts/s/arcmin2 in 2-8 keV
 BACKGROUND_SLOPE = 1.0  # counts per keV proportional to E^-slope
 START = 167270400.0  # s: 2022-04-21, the first light of the tutorials' target
-MJDREFI, MJDREFF = 57754, 8.00740740740741e-4
+CLOCK = Clock(57754, 8.00740740740741e-4)
+DITHER_RMS = 48.0  # arcsec on each axis: half the largest offset
+DITHER_PERIODS = (907.0, 101.0, 449.0)  # s: size, west, north
+ATTITUDE_STEP = 5.0  # s
 
 
 def simulate(mission: Mission, scene: Scene, output: Path, *, overwrite: bool = False) -> Path:
@@ -70,49 +76,65 @@ def simulate(mission: Mission, scene: Scene, output: Path, *, overwrite: bool = 
     Path
         ``output / obsid``.
     """
-    if scene.jitter:
-        raise SimulationError(f"{mission.title}'s simulator holds the pointing still", cure="Leave out jitter.")
-    unknown = set(scene.options) - {"compress"}
-    if unknown:
-        raise SimulationError(
-            f"{mission.title}'s simulator has no option {', '.join(sorted(unknown))}", cure="It understands compress."
-        )
-    suffix = ".fits.gz" if scene.options.get("compress", True) else ".fits"
-    folder = output / scene.obsid
-    targets = {d: folder / "event_l2" / f"ixpe{scene.obsid}_det{d[-1]}_evt2_v01{suffix}" for d in mission.detectors}
-    truth_path = output / f"{scene.obsid}_truth.json"
-    _make_folders(folder / "event_l2")
-    if not overwrite:
-        for path in [*targets.values(), truth_path]:
-            if path.exists():
-                raise OutputError("the file exists already", file=path, cure="Remove it, or overwrite it on request.")
+    check_options(mission, scene, ("compress",))
+    gz = ".gz" if scene.options.get("compress", True) else ""
     gti = orbit_gti(
         START if scene.start is None else scene.start,
         scene.exposure,
         period=scene.orbit_period,
         visible=scene.visible_fraction,
     )
-    counts: dict[str, Any] = {}
+    pointing = _dithering(scene, gti)
+    folder, counts = output / scene.obsid, {}
+    files: dict[Path, Any] = {}
     streams = np.random.default_rng(scene.seed).spawn(len(mission.detectors))
     for detector, rng in zip(mission.detectors, streams, strict=True):
-        events, livetime = _detector_events(mission, scene, detector, gti, rng)
-        header = _header(scene, detector, gti, livetime)
-        hdus = [fits.primary(_primary_header(scene, detector)), _event_hdu(events, header), _gti_hdu(gti, header)]
-        provenance = fits.Provenance("simulate", {"seed": scene.seed, "model": scene.model.expression}, [])
-        fits.write(targets[detector], hdus, overwrite=overwrite, provenance=provenance)
-        counts[detector] = {"events": len(events["TIME"]), "source": int(events["_source"].sum()), "livetime": livetime}
-    if scene.responses is None:
-        _write_nominal(mission, output / "responses")
-    with fits.atomic_path(truth_path, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(_truth(mission, scene, counts), indent=1) + "\n")
+        stem = f"ixpe{scene.obsid}_det{detector[-1]}"
+
+        def event_file(detector: str = detector, rng: np.random.Generator = rng) -> Sequence[fits.HDU]:
+            events, livetime = _detector_events(mission, scene, detector, pointing, gti, rng)
+            source = int(events.pop("_source").sum())
+            counts[detector] = {"events": len(events["TIME"]), "source": source, "livetime": livetime}
+            header = _header(scene, detector, gti, livetime)
+            primary = fits.primary(_primary_header(scene, detector))
+            return [primary, _event_hdu(events, header), gti_table(gti, header)]
+
+        def attitude_file(detector: str = detector) -> Sequence[fits.HDU]:
+            return _attitude_hdus(scene, detector, pointing, gti)
+
+        files[folder / "event_l2" / f"{stem}_evt2_v01.fits{gz}"] = event_file
+        files[folder / "hk" / f"{stem}_att_v01.fits{gz}"] = attitude_file
+    write_files(
+        mission,
+        scene,
+        output,
+        files,
+        lambda: truth_of(mission, scene, counts),
+        overwrite=overwrite,
+        nominal=lambda path: _write_nominal(mission, path),
+    )
     return folder
 
 
-def _make_folders(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise OutputError(f"the folder cannot be made: {exc.strerror}", file=folder) from exc
+def _dithering(scene: Scene, gti: Any) -> Pointing:
+    """Pointing over the observation: offsets A cos(a) cos(x) west and A sin(a) sin(y) north, with A twice their rms."""
+    lo, hi = gti.span
+    time = np.arange(lo - ATTITUDE_STEP, hi + 2.0 * ATTITUDE_STEP, ATTITUDE_STEP)
+    size = 2.0 * (DITHER_RMS if scene.jitter is None else scene.jitter) / 3600.0
+    swing, west, north = (2.0 * np.pi * (time - lo) / period for period in DITHER_PERIODS)
+    ra, dec = scene.target
+    dx, dy = size * np.cos(swing) * np.cos(west), size * np.sin(swing) * np.sin(north)
+    return Pointing(time, ra - dx / np.cos(np.radians(dec)), dec + dy, np.full(len(time), scene.roll))
+
+
+def _attitude_hdus(scene: Scene, detector: str, pointing: Pointing, gti: Any) -> Sequence[fits.HDU]:
+    """Attitude: pointing direction and roll (deg)."""
+    header = _primary_header(scene, detector)
+    header.update(CLOCK.cards(gti))
+    data = {"TIME": pointing.time, "POINTING": np.column_stack([pointing.ra, pointing.dec, pointing.roll])}
+    columns = {"TIME": fits.Column("TIME", "D", unit="s"), "POINTING": fits.Column("POINTING", "3D", unit="deg")}
+    table = fits.new_table("ATTITUDE", data, columns=columns, header=header)
+    return [fits.primary(_primary_header(scene, detector)), table]
 
 
 def _responses(mission: Mission, scene: Scene, detector: str) -> tuple[Any, Any, Any, bool]:
@@ -138,7 +160,7 @@ def _responses(mission: Mission, scene: Scene, detector: str) -> tuple[Any, Any,
 
 
 def _detector_events(
-    mission: Mission, scene: Scene, detector: str, gti: Any, rng: np.random.Generator
+    mission: Mission, scene: Scene, detector: str, pointing: Pointing, gti: Any, rng: np.random.Generator
 ) -> tuple[dict[str, np.ndarray], float]:
     """Event columns of one detector, in order of time, and its live time (s)."""
     rmf, arf, mrf, weighted = _responses(mission, scene, detector)
@@ -159,7 +181,6 @@ def _detector_events(
     if scene.shape.kind != "point":
         sx, sy = scene.shape.draw(number, rng)
         dx, dy = dx + sx / pixel_arcsec, dy + sy / pixel_arcsec
-    seen = _passed(rmf, bins, x0 + dx, y0 + dy, rng)
     background = _background(scene, detector, gti.exposure, weighted, rng)
     columns = {
         "PI": np.concatenate([channel, background["PI"]]),
@@ -168,25 +189,44 @@ def _detector_events(
         "Y": np.concatenate([y0 + dy, background["Y"]]),
         "phi": np.concatenate([phi, background["phi"]]),
         "_source": np.concatenate([np.ones(number, bool), np.zeros(len(background["PI"]), bool)]),
+        "_bin": np.concatenate([bins, np.zeros(len(background["PI"]), dtype=bins.dtype)]),
     }
-    inside = _on_detector(scene, detector, columns["X"], columns["Y"])
-    inside[:number] &= seen
     order = rng.permutation(len(columns["PI"]))
-    order = order[inside[order]]  # what falls beside the detector is not seen and causes no dead time
+    columns = {name: values[order] for name, values in columns.items()}
     time = times_in_gti(gti, len(order), rng)
+    inside = _seen(scene, detector, rmf, columns, pointing, time, rng)
     dead_time = DEAD_TIME if scene.dead_time is None else scene.dead_time
-    recorded = live_events(time, dead_time)
-    out = {name: values[order][recorded] for name, values in columns.items()}
+    # what falls beside the detector is not seen and causes no dead time
+    recorded = np.flatnonzero(inside)[live_events(time[inside], dead_time)]
+    out = {name: values[recorded] for name, values in columns.items()}
     out["TIME"] = time[recorded]
     phi = out.pop("phi")
     out["Q"], out["U"] = 2.0 * np.cos(2.0 * phi), 2.0 * np.sin(2.0 * phi)
-    return out, gti.exposure - dead_time * float(recorded.sum())
+    return out, gti.exposure - dead_time * len(recorded)
+
+
+def _seen(
+    scene: Scene,
+    detector: str,
+    rmf: Any,
+    columns: dict[str, np.ndarray],
+    pointing: Pointing,
+    time: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Events that vignetting leaves and that fall on the detector; background events get their place on the sky."""
+    source = columns["_source"]
+    ra, dec = (np.interp(time, pointing.time, c) for c in (pointing.ra, pointing.dec))
+    west, north = (v - REFERENCE_PIXEL for v in sky_pixels(ra, dec, scene.target, REFERENCE_PIXEL, PIXEL_DEG))
+    x, y = columns["X"] - west * source, columns["Y"] - north * source  # as if the pointing stood still
+    columns["X"], columns["Y"] = x + west, y + north
+    inside = _on_detector(scene, detector, x, y)
+    inside[source] &= _passed(rmf, columns.pop("_bin")[source], x[source], y[source], rng)
+    return inside
 
 
 def _source_pixel(scene: Scene) -> tuple[float, float]:
     """Sky pixel of the source's position."""
-    from wolter.simulate.layout import sky_pixels
-
     if scene.pointing is None:
         return REFERENCE_PIXEL, REFERENCE_PIXEL
     x, y = sky_pixels(np.array([scene.ra]), np.array([scene.dec]), scene.target, REFERENCE_PIXEL, PIXEL_DEG)
@@ -239,13 +279,6 @@ def _background(
     }
 
 
-def _date(met: float) -> str:
-    """ISO date of a mission time; leap seconds since the mission's reference are none."""
-    days = MJDREFI + MJDREFF + met / 86400.0 - 69.184 / 86400.0  # terrestrial time to UTC
-    stamp = np.datetime64("1858-11-17T00:00:00", "ms") + np.timedelta64(round(days * 86400e3), "ms")
-    return str(stamp)
-
-
 def _primary_header(scene: Scene, detector: str) -> fits.Header:
     return fits.Header(
         {
@@ -281,17 +314,6 @@ def _header(scene: Scene, detector: str, gti: Any, livetime: float) -> fits.Head
         ("PA_PNT", scene.roll, "[deg] Roll"),
         ("RADESYS", "FK5", "Celestial reference"),
         ("EQUINOX", 2000.0, "Equinox"),
-        ("DATE-OBS", _date(float(gti.start[0])), "Start (UTC)"),
-        ("DATE-END", _date(float(gti.stop[-1])), "End (UTC)"),
-        ("TSTART", float(gti.start[0]), "[s] Start"),
-        ("TSTOP", float(gti.stop[-1]), "[s] End"),
-        ("TELAPSE", float(gti.stop[-1] - gti.start[0]), "[s] TSTOP - TSTART"),
-        ("TIMESYS", "TT", "Time system"),
-        ("TIMEUNIT", "s", "Unit of times"),
-        ("TIMEREF", "LOCAL", "Times are those at the satellite"),
-        ("TIMEZERO", 0.0, "[s] Added to times"),
-        ("MJDREFI", MJDREFI, "[d] Reference date, integral part"),
-        ("MJDREFF", MJDREFF, "[d] Reference date, fractional part"),
         ("ONTIME", ontime, "[s] Good time"),
         ("LIVETIME", livetime, "[s] Good time less dead time"),
         ("EXPOSURE", livetime, "[s] Good time less dead time"),
@@ -301,13 +323,13 @@ def _header(scene: Scene, detector: str, gti: Any, livetime: float) -> fits.Head
         ("CREATOR", "Wolter", "SIMULATED data"),
     ):
         header.set(key, value, comment)
+    header.update(CLOCK.cards(gti))
     return header
 
 
 def _event_hdu(events: dict[str, np.ndarray], header: fits.Header) -> fits.TableHDU:
     number = len(events["TIME"])
-    sky = {"TCRPX": REFERENCE_PIXEL, "TCUNI": "deg", "TLMIN": 1, "TLMAX": PLATE}
-    ra, dec = header["RA_PNT"], header["DEC_PNT"]
+    centre = (header["RA_PNT"], header["DEC_PNT"])
     columns = {
         "TRG_ID": fits.Column("TRG_ID", "J"),
         "TIME": fits.Column("TIME", "D", unit="s"),
@@ -315,12 +337,7 @@ def _event_hdu(events: dict[str, np.ndarray], header: fits.Header) -> fits.Table
         "STATUS2": fits.Column("STATUS2", "16X"),
         "PI": fits.Column("PI", "J", unit="chan", keywords={"TLMIN": 0, "TLMAX": 374}),
         "W_MOM": fits.Column("W_MOM", "E"),
-        "X": fits.Column(
-            "X", "E", unit="pixel", keywords={"TCTYP": "RA---TAN", "TCRVL": ra, "TCDLT": -PIXEL_DEG, **sky}
-        ),
-        "Y": fits.Column(
-            "Y", "E", unit="pixel", keywords={"TCTYP": "DEC--TAN", "TCRVL": dec, "TCDLT": PIXEL_DEG, **sky}
-        ),
+        **sky_columns(("X", "Y"), "E", centre, REFERENCE_PIXEL, PIXEL_DEG, PLATE, None),
         "Q": fits.Column("Q", "D"),
         "U": fits.Column("U", "D"),
     }
@@ -330,16 +347,8 @@ def _event_hdu(events: dict[str, np.ndarray], header: fits.Header) -> fits.Table
     return fits.new_table("EVENTS", {name: data[name] for name in columns}, columns=columns, header=header)
 
 
-def _gti_hdu(gti: Any, header: fits.Header) -> fits.TableHDU:
-    hdu = gti.to_hdu()
-    for key in ("TELESCOP", "INSTRUME", "DETNAM", "OBS_ID", "OBJECT", "MJDREFI", "MJDREFF", "TIMESYS", "TIMEZERO"):
-        hdu.header[key] = header[key]
-    return hdu
-
-
 def _write_nominal(mission: Mission, folder: Path) -> None:
     """Write the nominal responses of all detectors and weightings, unless they are there."""
-    _make_folders(folder)
     for detector in mission.detectors:
         for weighting in mission.weightings.values():
             response = nominal.nominal_responses(detector, weighting.name)
@@ -348,21 +357,3 @@ def _write_nominal(mission: Mission, folder: Path) -> None:
                 path = folder / f"{stem}.{ending}"
                 if not path.exists():
                     part.write(path)
-
-
-def _truth(mission: Mission, scene: Scene, counts: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "mission": mission.name,
-        "obsid": scene.obsid,
-        "model": scene.model.expression,
-        "parameters": {f"{p.component}.{p.name}": p.value for p in scene.model.parameters},
-        "ra": scene.ra,
-        "dec": scene.dec,
-        "shape": scene.shape.to_dict(),
-        "pointing": list(scene.target),
-        "roll": scene.roll,
-        "exposure": scene.exposure,
-        "seed": scene.seed,
-        "responses": "nominal" if scene.responses is None else str(scene.responses),
-        "detectors": counts,
-    }
