@@ -59,7 +59,7 @@ def source_view(
     from wolter.sky import circle
 
     rates = source.rate_map(obsid, detector, band=band)
-    angles = {str(radius): source.radius(radius)} if radius is not None else dict(source._radii)
+    angles = {str(radius): source.radius(radius)} if radius is not None else dict(source.radii)
     regions = {name: circle(source.position, angle * u.deg) for name, angle in angles.items()}
     if interlopers and obsid is not None:
         try:
@@ -157,7 +157,7 @@ def _panel(axes: Any, source: Any, radius: Any, smooth: float) -> None:
     from wolter.plot.skies import _draw_scale, _norm
 
     rates = source.rate_map()
-    reach = source.radius(radius) if radius is not None else max(source._radii.values(), default=5.0 / 60.0)
+    reach = source.radius(radius) if radius is not None else max(source.radii.values(), default=5.0 / 60.0)
     data = gaussian_filter(np.nan_to_num(rates.data), smooth) if smooth > 0 else np.nan_to_num(rates.data)
     axes.imshow(data, origin="lower", cmap="cividis", norm=_norm(data, "log", None, None), rasterized=True)
     x0, x1, y0, y1 = _window(rates, source, reach, 1.0)

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from wolter.sources.library import Library, Product
     from wolter.sources.masks import circular_mask, interloper_mask, region_mask, source_and_background
     from wolter.sources.matching import DetectedSource, SourceMatch, detected_sources, match_sources
+    from wolter.sources.measurements import Measurement, SourcePeak
     from wolter.sources.null import NullSource
     from wolter.sources.peaks import Peak, hierarchical_peak, simple_peak
     from wolter.sources.sample import ClusterSample, Failure, Sample
     from wolter.sources.snr import net_counts, signal_to_noise
-    from wolter.sources.source import PointSource, Source, SourcePeak
+    from wolter.sources.source import PointSource, Source
     from wolter.sources.spectra import annular_spectra, fit_sample, source_region, source_spectra
     from wolter.sources.summary import SourceSummary
 
@@ -34,6 +35,7 @@ _EXPORTS = {
     "Failure": "sample",
     "GalaxyCluster": "extended",
     "Library": "library",
+    "Measurement": "measurements",
     "NullSource": "null",
     "ObservationEntry": "entries",
     "Peak": "peaks",
@@ -43,7 +45,7 @@ _EXPORTS = {
     "Sample": "sample",
     "Source": "source",
     "SourceMatch": "matching",
-    "SourcePeak": "source",
+    "SourcePeak": "measurements",
     "SourceSummary": "summary",
     "annular_spectra": "spectra",
     "circular_mask": "masks",
@@ -75,6 +77,7 @@ __all__ = [
     "Failure",
     "GalaxyCluster",
     "Library",
+    "Measurement",
     "NullSource",
     "ObservationEntry",
     "Peak",

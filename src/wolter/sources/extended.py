@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from wolter.data import RateMap
 from wolter.errors import DataError
-from wolter.sources import masks
-from wolter.sources.edges import edge_pixels
 from wolter.sources.matching import EXTENDED
+from wolter.sources.measurements import SourcePeak, peak_at
 from wolter.sources.peaks import Peak, hierarchical_peak, simple_peak
-from wolter.sources.source import Source, SourcePeak
+from wolter.sources.source import Source
 
 if TYPE_CHECKING:
     from wolter.sources.library import Library
@@ -44,20 +40,18 @@ class ExtendedSource(Source):
 
     colors: ClassVar[frozenset[str]] = EXTENDED
 
-    def __init__(
-        self, position: Any, library: Library, *, peak_method: str = "hierarchical", search: Any = None, **options: Any
-    ) -> None:
+    def __init__(self, position: Any, library: Library, *, peak_method: str = "hierarchical", **options: Any) -> None:
         super().__init__(position, library, **options)
         if peak_method not in _FINDERS:
             raise DataError(f"the peak method {peak_method!r} is unknown", cure=f"Use {' or '.join(_FINDERS)}.")
         self.peak_method = peak_method
-        known = self.redshift is not None
-        self._search_radius = (
-            self.scale.angle(search)
-            if search is not None
-            else (_SEARCH_KPC / self.scale.kpc_per_deg if known else _SEARCH_DEG)
-        )
-        self._settled = _SETTLED_KPC / self.scale.kpc_per_deg if known else _SETTLED_DEG
+        self._settled = _SETTLED_DEG if self.redshift is None else _SETTLED_KPC / self.scale.kpc_per_deg
+
+    def _usual_search(self) -> float:
+        return _SEARCH_DEG if self.redshift is None else _SEARCH_KPC / self.scale.kpc_per_deg
+
+    def _finder(self) -> Callable[..., Peak]:
+        return _FINDERS[self.peak_method]
 
     def peak(self, obsid: str | None = None, detector: str | None = None, *, band: Any = None) -> SourcePeak:
         """X-ray peak: looked for around the position, then around the peak found, until it stays.
@@ -73,21 +67,15 @@ class ExtendedSource(Source):
         band : pair of Quantity, optional
         """
         rates = self.rate_map(obsid, detector, band=band)
-        inner = ~edge_pixels(rates.exposure.data)
-        keep = self.interloper_mask(rates.grid, obsid)
         ra, dec = self.ra, self.dec
         for step in range(1, _MOST_STEPS + 1):
-            found = self._find(rates, ra, dec, keep, inner)
+            found = self._brightest(rates, ra, dec, obsid)
             new_ra, new_dec = (float(v) for v in rates.position(found.x + 1, found.y + 1))
             moved = math.hypot(new_ra - ra, new_dec - dec)
             ra, dec = new_ra, new_dec
             if step > 1 and moved <= self._settled:
-                return self._peak(rates, found.x, found.y, converged=True, steps=step)
+                return peak_at(rates, found.x, found.y, converged=True, steps=step)
         return SourcePeak(self.ra, self.dec, converged=False, near_edge=False, steps=_MOST_STEPS)
-
-    def _find(self, rates: RateMap, ra: float, dec: float, keep: NDArray[np.bool_], inner: NDArray[np.bool_]) -> Peak:
-        within = masks.circular_mask(rates.grid, ra, dec, self._search_radius)
-        return _FINDERS[self.peak_method](rates.data, within & keep, inner)
 
 
 class GalaxyCluster(ExtendedSource):
@@ -130,10 +118,11 @@ class GalaxyCluster(ExtendedSource):
     ) -> None:
         super().__init__(position, library, redshift=redshift, **options)
         given = {"r2500": r2500, "r500": r500, "r200": r200}
-        self._radii = {name: self.scale.angle(value) for name, value in given.items() if value is not None}
-        if not self._radii:
+        own = {name: self.scale.angle(value) for name, value in given.items() if value is not None}
+        self.radii = {**own, **self.radii}
+        if not own:
             raise DataError(f"{self.name}: no overdensity radius is given", cure="Give r200, r500 or r2500.")
-        ordered = list(self._radii.values())
+        ordered = list(own.values())
         if ordered != sorted(ordered):
             raise DataError(
                 f"{self.name}: the radii are not in the order r2500 < r500 < r200",
@@ -146,7 +135,7 @@ class GalaxyCluster(ExtendedSource):
         if name in ("r200", "r500", "r2500"):
             from astropy import units as u
 
-            radii = self.__dict__.get("_radii", {})
+            radii = self.__dict__.get("radii", {})
             return None if name not in radii else self.scale.length(radii[name]) * u.kpc
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
@@ -156,7 +145,7 @@ class GalaxyCluster(ExtendedSource):
         # 0.15 r500, where 0.66 r200 and 2.25 r2500 stand for an r500 that is not given (ratios of the relations of
         # Arnaud et al. 2005, A&A 441, 893, as in XGA 1.0.0).
         factors = {"r500": 1.0, "r200": 0.66, "r2500": 2.25}
-        return next(0.15 * factors[name] * self._radii[name] for name in factors if name in self._radii)
+        return next(0.15 * factors[name] * self.radii[name] for name in factors if name in self.radii)
 
     def _keeps_fragments(self) -> bool:
         return True

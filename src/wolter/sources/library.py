@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import sqlite3
+import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Library", "Product"]
 
 _VERSION = 1
-_REMEMBERED = 48  # of a three-camera mission, the images and maps of eight observations
+_MOST_OBJECTS, _MOST_BYTES = 256, 256 * 2**20  # what a library keeps in memory, however large the sample
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS observations (
     mission TEXT, obsid TEXT, path TEXT, ra REAL, dec REAL, radius REAL, start TEXT, exposure REAL,
@@ -40,6 +41,9 @@ CREATE TABLE IF NOT EXISTS products (
     key TEXT PRIMARY KEY, kind TEXT, path TEXT, size INTEGER, sha256 TEXT, obsid TEXT, detector TEXT,
     parameters TEXT, made TEXT DEFAULT CURRENT_TIMESTAMP);
 """
+
+
+_Stamp = tuple[int, int, int]  # size, time and inode: a file that was replaced has another
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ class Library:
 
     Notes
     -----
-    A library holds no open file and no connection, so it can be sent to other processes.
+    A library holds no open file and no connection, so it can be sent to other processes; several threads may use one.
+    What it remembers of files (hashes, images) is bound to their size and time, so that changes are seen.
 
     Examples
     --------
@@ -90,13 +95,12 @@ class Library:
     """
 
     folder: Path
-    _checked: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False, compare=False)
+    _checked: dict[str, tuple[Path, _Stamp]] = field(default_factory=dict, repr=False, compare=False)
+    _digests: dict[str, tuple[_Stamp, str]] = field(default_factory=dict, repr=False, compare=False)
     _memory: OrderedDict[Any, Any] = field(default_factory=OrderedDict, repr=False, compare=False)
 
     def __init__(self, folder: str | PathLike[str]) -> None:
-        self.folder = Path(folder).absolute()
-        self._checked = {}
-        self._memory = OrderedDict()
+        self.__setstate__({"folder": Path(folder).absolute()})
         try:
             (self.folder / "products").mkdir(parents=True, exist_ok=True)
             (self.folder / "locks").mkdir(exist_ok=True)
@@ -114,8 +118,8 @@ class Library:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.folder = state["folder"]
-        self._checked = {}
-        self._memory = OrderedDict()
+        self._checked, self._digests = {}, {}
+        self._memory, self._bytes, self._guard = OrderedDict(), 0, threading.Lock()
 
     # ---------------------------------------------------------------- the index
 
@@ -139,7 +143,6 @@ class Library:
                         cure="Update Wolter, or use another folder.",
                     )
                 if version == 0:
-                    db.execute("PRAGMA journal_mode = WAL")  # readers and one writer at a time
                     db.execute(f"PRAGMA user_version = {_VERSION}")
                 with db:
                     yield db
@@ -148,7 +151,7 @@ class Library:
         except sqlite3.DatabaseError as exc:
             full = "full" in str(exc).lower()
             broken = "malformed" in str(exc).lower() or "not a database" in str(exc).lower()
-            cure = "Free some space." if full else None
+            cure = "Free some space, then run again: what was made is kept." if full else None
             if broken:
                 cure = "Remove the index and add the observations again; products are made anew when asked for."
             raise OutputError(f"the library's index cannot be used: {exc}", file=self.index, cure=cure) from exc
@@ -261,25 +264,27 @@ class Library:
 
     def _hashes(self, paths: Sequence[Path]) -> list[str]:
         """SHA-256 of files, taken from the index where size and time have not changed."""
-        stamps = {}
+        stamps: dict[str, _Stamp] = {}
         for path in paths:
             try:
-                status = path.stat()
+                stamps[str(path)] = _stamp(path)
             except OSError as exc:
                 raise DataError(f"an input is missing: {exc.strerror or exc}", file=path) from exc
-            stamps[str(path)] = (status.st_size, status.st_mtime_ns)
+        if all(path in self._digests and self._digests[path][0] == stamp for path, stamp in stamps.items()):
+            return [self._digests[str(path)][1] for path in paths]
         marks = ",".join("?" * len(stamps))
         with self._index() as db:
             rows = db.execute(f"SELECT * FROM files WHERE path IN ({marks})", list(stamps)).fetchall()
-        known = {r["path"]: r["sha256"] for r in rows if stamps[r["path"]] == (r["size"], r["mtime"])}
+        known = {r["path"]: r["sha256"] for r in rows if stamps[r["path"]][:2] == (r["size"], r["mtime"])}
         new = {path: fits.file_sha256(path) for path in stamps if path not in known}
         if new:
             with self._index() as db:
                 db.executemany(
                     "INSERT OR REPLACE INTO files VALUES (?,?,?,?)",
-                    [(path, *stamps[path], digest) for path, digest in new.items()],
+                    [(path, *stamps[path][:2], digest) for path, digest in new.items()],
                 )
         known |= new
+        self._digests.update({path: (stamps[path], digest) for path, digest in known.items()})
         return [known[str(path)] for path in paths]
 
     def product(
@@ -341,11 +346,16 @@ class Library:
                     "VALUES (?,?,?,?,?,?,?,?)",
                     (key, kind, where, size, digest, obsid, detector, text),
                 )
-            self._checked[key] = _stamp(path)
+            self._checked[key] = (path, _stamp(path))
             return path
 
     def _held(self, key: str, *, warn: bool = False) -> Path | None:
         """Path of a product that is there and whole; None if it is to be made."""
+        if key in self._checked:
+            path, stamp = self._checked[key]
+            with contextlib.suppress(OSError):
+                if _stamp(path) == stamp:
+                    return path
         with self._index() as db:
             row = db.execute("SELECT * FROM products WHERE key = ?", (key,)).fetchone()
         if row is None:
@@ -356,10 +366,8 @@ class Library:
         except OSError:
             problem = "is missing"
         else:
-            if self._checked.get(key) == stamp:
-                return path
             if stamp[0] == row["size"] and fits.file_sha256(path) == row["sha256"]:
-                self._checked[key] = stamp
+                self._checked[key] = (path, stamp)
                 return path
             problem = "is damaged"
         if warn:
@@ -375,20 +383,32 @@ class Library:
 
     def open(self, entry: ObservationEntry) -> Observation:
         """The observation of an entry; the last few stay open, since sorting the files of a folder takes a while."""
-        return self._remembered(("observation", entry.path), entry.open)
+        return self.remembered(("observation", entry.path, entry.files), entry.open)
 
     def load(self, path: str | PathLike[str], kind: Any) -> Any:
         """Product read from a file (``kind.read(path)``); the last few stay in memory."""
         path = Path(path)
-        return self._remembered((str(path), kind.__name__, _stamp(path)), lambda: kind.read(path))
+        return self.remembered((str(path), kind.__name__, _stamp(path)), lambda: kind.read(path))
 
-    def _remembered(self, key: Any, make: Callable[[], Any]) -> Any:
-        if key in self._memory:
-            self._memory.move_to_end(key)
-            return self._memory[key]
-        value = self._memory[key] = make()
-        while len(self._memory) > _REMEMBERED:
-            self._memory.popitem(last=False)
+    def remembered(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Value of a key, made if it is not among those last asked for.
+
+        So many are kept as make up 256 MB of arrays, and at most 256: a sample of any size takes no more.
+        """
+        with self._guard:
+            if key in self._memory:
+                self._memory.move_to_end(key)
+                return self._memory[key][0]
+        value = make()  # two threads may make the same: cheaper than having one wait while others read
+        size = _array_bytes(value)
+        with self._guard:
+            if key in self._memory:
+                return self._memory[key][0]
+            self._memory[key] = (value, size)
+            self._bytes += size
+            while len(self._memory) > 1 and (len(self._memory) > _MOST_OBJECTS or self._bytes > _MOST_BYTES):
+                _, (_, freed) = self._memory.popitem(last=False)
+                self._bytes -= freed
         return value
 
     def products(self, *, kind: str | None = None, obsid: str | None = None) -> list[Product]:
@@ -419,9 +439,15 @@ class Library:
         return f"<Library {self.folder}: {len(self)} observations, {made} products>"
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _stamp(path: Path) -> _Stamp:
     status = path.stat()
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _array_bytes(value: Any) -> int:
+    """Bytes of the pixels that a value holds (a rate map has an image and a map too); other things are small."""
+    parts = (value, getattr(value, "image", None), getattr(value, "exposure", None))
+    return sum(int(getattr(getattr(part, "data", None), "nbytes", 0)) for part in parts)
 
 
 def _observation_folders(path: Path) -> Iterable[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,15 @@ from wolter.sources.matching import DetectedSource
 
 __all__ = [
     "BACKGROUND_FACTORS",
+    "Stamp",
+    "Stamps",
     "circular_mask",
     "interloper_mask",
     "pixel_annulus",
     "region_mask",
     "source_and_background",
+    "stamp",
+    "take_out",
 ]
 
 # Inner and outer radius of the background annulus, in radii of the source (XGA's defaults).
@@ -113,12 +118,60 @@ def interloper_mask(grid: ImageGrid, interlopers: Sequence[DetectedSource]) -> N
     """
     keep = np.ones(grid.shape, bool)
     for source in interlopers:
-        placed = source.region.to_pixel(source.wcs) if not source.shape.celestial else None
-        if placed is None or grid.difference(ImageGrid(grid.first, grid.shape, grid.binning, source.wcs)) is None:
-            keep &= ~region_mask(grid, source.region)
-        else:
-            keep &= ~_through_the_sky(grid, source)
+        take_out(keep, stamp(grid, source))
     return keep
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Pixels of one detection in an image: the smallest part of it that holds them.
+
+    Attributes
+    ----------
+    row, column : int
+        Of its first pixel, from 0.
+    data : bool[rows, columns]
+    """
+
+    row: int
+    column: int
+    data: NDArray[np.bool_]
+
+
+def stamp(grid: ImageGrid, source: DetectedSource) -> Stamp:
+    """Pixels of a detection; all sources of a field share them."""
+    placed = source.region.to_pixel(source.wcs) if not source.shape.celestial else None
+    if placed is None or grid.difference(ImageGrid(grid.first, grid.shape, grid.binning, source.wcs)) is None:
+        mask = region_mask(grid, source.region)
+    else:
+        mask = _through_the_sky(grid, source)
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not rows.size:
+        return Stamp(0, 0, np.zeros((0, 0), bool))
+    part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return Stamp(int(rows[0]), int(columns[0]), part.copy())
+
+
+class Stamps(dict[DetectedSource, Stamp]):
+    """Pixels of detections in one image, made when asked for."""
+
+    def __init__(self, grid: ImageGrid) -> None:
+        super().__init__()
+        self.grid = grid
+
+    def __missing__(self, source: DetectedSource) -> Stamp:
+        made = self[source] = stamp(self.grid, source)
+        return made
+
+
+def take_out(keep: NDArray[np.bool_], stamp: Stamp, first: tuple[int, int] = (0, 0)) -> None:
+    """Set the pixels of a detection to False, in an array whose first pixel is (row, column) of the image."""
+    row, column = stamp.row - first[0], stamp.column - first[1]
+    high, wide = stamp.data.shape
+    top, left = max(row, 0), max(column, 0)
+    bottom, right = min(row + high, keep.shape[0]), min(column + wide, keep.shape[1])
+    if top < bottom and left < right:
+        keep[top:bottom, left:right] &= ~stamp.data[top - row : bottom - row, left - column : right - column]
 
 
 def _through_the_sky(grid: ImageGrid, source: DetectedSource) -> NDArray[np.bool_]:

@@ -107,7 +107,10 @@ def hierarchical_peak(data: ArrayLike, *masks: ArrayLike | None, fraction: float
             f"only {number} of the image's pixels would be grouped; a group needs two",
             cure="Look for a simple peak, or in a larger part of the image.",
         )
-    brightest = np.argpartition(values.ravel(), -number)[-number:]
+    # Among the pixels with a value only: partitioning an image that is mostly zeros is slow.
+    flat = values.ravel()
+    filled = np.flatnonzero(flat)
+    brightest = filled[np.argpartition(flat[filled], -number)[-number:]]
     pixels = np.stack(np.unravel_index(brightest, values.shape), axis=1)
     # Cutting a single-linkage tree at a distance leaves the connected components of the graph of shorter steps.
     tree = KDTree(pixels.astype(float))

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from wolter.mission import FileRole
     from wolter.sources.library import Library
 
-__all__ = ["Band", "detectors_of", "exposure_map", "image", "mosaic_rate_map", "rate_map"]
+__all__ = [
+    "Band",
+    "detectors_of",
+    "exposure_map",
+    "exposure_map_path",
+    "image",
+    "image_path",
+    "mosaic_rate_map",
+    "rate_map",
+]
 
 Band = tuple[float, float]
 
@@ -55,19 +64,23 @@ def image(library: Library, entry: ObservationEntry, detector: str, band: Band) 
     MissionError
         If the observation has neither an image in that band nor events of the detector.
     """
+    return library.load(image_path(library, entry, detector, band), Image)
+
+
+def image_path(library: Library, entry: ObservationEntry, detector: str, band: Band) -> Path:
+    """File of `image`, made if need be but not read."""
     observation = library.open(entry)
     path = _ready(observation.files, "image", detector, band)
-    if path is None:
-        events = _event_file(observation, entry, detector)
-        path = library.product(
-            "image",
-            [events],
-            {"detector": detector, "band": list(band), "grid": "usual"},
-            lambda target: _make_image(observation, detector, band).write(target, overwrite=True),
-            obsid=entry.obsid,
-            detector=detector,
-        )
-    return library.load(path, Image)
+    if path is not None:
+        return path
+    return library.product(
+        "image",
+        [_event_file(observation, entry, detector)],
+        {"detector": detector, "band": list(band), "grid": "usual"},
+        lambda target: _make_image(observation, detector, band).write(target, overwrite=True),
+        obsid=entry.obsid,
+        detector=detector,
+    )
 
 
 def _event_file(observation: Any, entry: ObservationEntry, detector: str) -> Path:
@@ -94,22 +107,24 @@ def _make_image(observation: Any, detector: str, band: Band) -> Image:
 
 def exposure_map(library: Library, entry: ObservationEntry, detector: str, band: Band) -> ExposureMap:
     """Exposure map of one detector in a band on the pixels of its image; found or made as `image`."""
+    return library.load(exposure_map_path(library, entry, detector, band), ExposureMap)
+
+
+def exposure_map_path(library: Library, entry: ObservationEntry, detector: str, band: Band) -> Path:
+    """File of `exposure_map`, made if need be but not read."""
     observation = library.open(entry)
     path = _ready(observation.files, "exposure map", detector, band)
-    if path is None:
-        like = image(library, entry, detector, band)
-        if like.path is None:
-            raise DataError("the image is not in a file")
-        inputs = [like.path, *_calibration_inputs(observation, detector)]
-        path = library.product(
-            "exposure map",
-            inputs,
-            {"detector": detector, "band": list(band), "vignetting": True},
-            lambda target: _make_map(observation, detector, band, like).write(target, overwrite=True),
-            obsid=entry.obsid,
-            detector=detector,
-        )
-    return library.load(path, ExposureMap)
+    if path is not None:
+        return path
+    like = image_path(library, entry, detector, band)
+    return library.product(
+        "exposure map",
+        [like, *_calibration_inputs(observation, detector)],
+        {"detector": detector, "band": list(band), "vignetting": True},
+        lambda target: _make_map(observation, detector, band, library.load(like, Image)).write(target, overwrite=True),
+        obsid=entry.obsid,
+        detector=detector,
+    )
 
 
 def _calibration_inputs(observation: Any, detector: str) -> list[Path]:
@@ -130,7 +145,18 @@ def _make_map(observation: Any, detector: str, band: Band, like: Image) -> Expos
 
 def rate_map(library: Library, entry: ObservationEntry, detector: str, band: Band) -> RateMap:
     """Counts over exposure of one detector of an observation."""
-    return RateMap(image(library, entry, detector, band), exposure_map(library, entry, detector, band))
+    counts, seconds = (maker(library, entry, detector, band) for maker in (image_path, exposure_map_path))
+    return _rates(library, counts, seconds)
+
+
+def _rates(library: Library, counts: Path, seconds: Path) -> RateMap:
+    """Rate map of two files; the last few stay in memory."""
+
+    def read() -> RateMap:
+        return RateMap(Image.read(counts), ExposureMap.read(seconds))
+
+    stamps = tuple((path, path.stat().st_mtime_ns, path.stat().st_ino) for path in (counts, seconds))
+    return library.remembered(("rate map", stamps), read)
 
 
 def mosaic_rate_map(library: Library, parts: Sequence[tuple[ObservationEntry, str]], band: Band) -> RateMap:
@@ -141,23 +167,22 @@ def mosaic_rate_map(library: Library, parts: Sequence[tuple[ObservationEntry, st
     DataError
         If there is nothing to put together.
     """
-    from wolter.makers import mosaic
-
     if not parts:
         raise DataError("there is no observation to make a mosaic of")
-    images = [image(library, entry, detector, band) for entry, detector in parts]
-    maps = [exposure_map(library, entry, detector, band) for entry, detector in parts]
+    images = [image_path(library, entry, detector, band) for entry, detector in parts]
+    maps = [exposure_map_path(library, entry, detector, band) for entry, detector in parts]
     parameters = {"band": list(band), "parts": [[e.mission, e.obsid, d] for e, d in parts]}
-    inputs = [p.path for p in (*images, *maps) if p.path is not None]
     obsids = ",".join(sorted({e.obsid for e, _ in parts}))
 
-    def keep(kind: str, pieces: Sequence[Any]) -> Path:
+    def kept(kind: str, paths: Sequence[Path], product: Any) -> Path:
+        from wolter.makers import mosaic
+
         return library.product(
             f"mosaic of {kind}s",
-            inputs,
+            [*images, *maps],
             parameters,
-            lambda target: mosaic(pieces).write(target, overwrite=True),
+            lambda target: mosaic([library.load(path, product) for path in paths]).write(target, overwrite=True),
             obsid=obsids,
         )
 
-    return RateMap(library.load(keep("image", images), Image), library.load(keep("exposure map", maps), ExposureMap))
+    return _rates(library, kept("image", images, Image), kept("exposure map", maps, ExposureMap))

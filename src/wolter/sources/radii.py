@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,14 @@ from wolter.errors import DataError, UnitError
 from wolter.units import is_quantity, to_deg
 
 __all__ = ["Scale"]
+
+
+@cache
+def _usual_cosmology() -> Any:
+    """Made once: astropy takes 10 ms for it, more than for all that is measured of a source."""
+    from astropy.cosmology import FlatLambdaCDM
+
+    return FlatLambdaCDM(70, 0.3)  # type: ignore[call-arg]
 
 
 class Scale:
@@ -39,13 +48,9 @@ class Scale:
     @property
     def cosmology(self) -> Any:
         """The cosmology."""
-        if self._cosmology is None:
-            from astropy.cosmology import FlatLambdaCDM
+        return _usual_cosmology() if self._cosmology is None else self._cosmology
 
-            self._cosmology = FlatLambdaCDM(70, 0.3)  # type: ignore[call-arg]
-        return self._cosmology
-
-    @property
+    @cached_property
     def kpc_per_deg(self) -> float:
         """Proper length of a degree.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -14,17 +16,27 @@ from wolter._accessor import Figures
 from wolter.data import ImageGrid, RateMap
 from wolter.errors import DataError, suggest
 from wolter.sources import masks, photometry
-from wolter.sources.edges import edge_pixels, near_edge, sensor_mask
+from wolter.sources.edges import edge_pixels, sensor_mask
 from wolter.sources.entries import ObservationEntry
 from wolter.sources.matching import (
     EXTENDED,
     POINTLIKE,
+    DetectedSource,
     SourceMatch,
     angular_separation,
     detected_sources,
     match_sources,
 )
-from wolter.sources.peaks import simple_peak
+from wolter.sources.measurements import (
+    Measurement,
+    SourcePeak,
+    Window,
+    circle_arrays,
+    peak_at,
+    solid_angle,
+    warn_of_cover,
+)
+from wolter.sources.peaks import Peak, simple_peak
 from wolter.sources.radii import Scale
 from wolter.sources.snr import net_counts, signal_to_noise
 from wolter.units import to_range_kev
@@ -36,37 +48,6 @@ if TYPE_CHECKING:
     from wolter.sources.summary import SourceSummary
 
 __all__ = ["PointSource", "Source", "SourcePeak"]
-
-
-class SourcePeak:
-    """X-ray peak of a source.
-
-    Attributes
-    ----------
-    ra, dec : float
-        deg (FK5).
-    converged : bool
-        Whether the search settled; otherwise the position is the source's own.
-    near_edge : bool
-        Whether the peak lies within two pixels of the end of the exposed field.
-    steps : int
-        Images looked at.
-    """
-
-    def __init__(self, ra: float, dec: float, *, converged: bool, near_edge: bool, steps: int) -> None:
-        self.ra, self.dec = ra, dec
-        self.converged, self.near_edge, self.steps = converged, near_edge, steps
-
-    @property
-    def position(self) -> Any:
-        """SkyCoord of the peak."""
-        from astropy.coordinates import SkyCoord
-
-        return SkyCoord(self.ra, self.dec, unit="deg", frame="fk5")
-
-    def __repr__(self) -> str:
-        notes = ("" if self.converged else ", not converged") + (", near the edge" if self.near_edge else "")
-        return f"<peak at {self.ra:.6f}, {self.dec:+.6f} deg{notes}>"
 
 
 class Source:
@@ -90,6 +71,10 @@ class Source:
         Radii of the background annulus in radii of the source.
     cosmology : astropy cosmology, optional
         H0 = 70 km/s/Mpc, Omega_m = 0.3, flat, by default.
+    radii : mapping of str to Quantity, optional
+        Radii that can be asked for by name.
+    search : Quantity, optional
+        How far from the position its X-ray peak may lie; 5 arcmin by default.
 
     Raises
     ------
@@ -112,6 +97,8 @@ class Source:
         band: Any = None,
         background: tuple[float, float] = masks.BACKGROUND_FACTORS,
         cosmology: Any = None,
+        radii: Mapping[str, Any] | None = None,
+        search: Any = None,
     ) -> None:
         from wolter.sky import parse_position
 
@@ -124,7 +111,12 @@ class Source:
         if not 1.0 <= background[0] < background[1]:
             raise DataError(f"the background annulus {background} is empty or overlaps the source")
         self.background = (float(background[0]), float(background[1]))
-        self._radii: dict[str, float] = {}
+        self.radii: dict[str, float] = {n: self.scale.angle(r) for n, r in dict(radii or {}).items() if r is not None}
+        self.search_radius = self._usual_search() if search is None else self.scale.angle(search)
+
+    def _usual_search(self) -> float:
+        """How far from the position (deg) the peak is looked for."""
+        return 5.0 / 60.0
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name} at {self.ra:.5f}, {self.dec:+.5f} deg>"
@@ -206,7 +198,7 @@ class Source:
             return 0.0
         inside = masks.circular_mask(maps[0].grid, self.ra, self.dec, self.radius(radius))
         exposed = np.logical_or.reduce([sensor_mask(m.data) for m in maps])
-        circle = 2.0 * math.pi * (1.0 - math.cos(math.radians(self.radius(radius)))) * math.degrees(1.0) ** 2
+        circle = solid_angle(self.radius(radius))
         return min(1.0, float((inside & exposed).sum()) * maps[0].pixel_scale_deg ** 2 / circle)
 
     # ---------------------------------------------------------------- images
@@ -248,12 +240,12 @@ class Source:
             If the name is unknown, the radius is not positive, or a length is given for a source without redshift.
         """
         if isinstance(radius, str):
-            if radius not in self._radii:
+            if radius not in self.radii:
                 raise DataError(
-                    f"{self.name} has no radius {radius!r} (it has {', '.join(self._radii) or 'none by name'})",
-                    cure=suggest(radius, self._radii) or "Give a Quantity.",
+                    f"{self.name} has no radius {radius!r} (it has {', '.join(self.radii) or 'none by name'})",
+                    cure=suggest(radius, self.radii) or "Give a Quantity.",
                 )
-            return self._radii[radius]
+            return self.radii[radius]
         return self.scale.angle(radius)
 
     def match(self, obsid: str, grid: ImageGrid | None = None) -> SourceMatch:
@@ -264,8 +256,6 @@ class Source:
         DataError
             If the observation has no region file.
         """
-        from wolter.sky import read_regions
-
         entry = self.observation(obsid)
         if entry.regions is None:
             raise DataError(
@@ -273,15 +263,28 @@ class Source:
                 file=entry.path,
                 cure="Name it with Library.add(folder, regions=...), or make one with wolter.makers.detect_sources.",
             )
-        if not entry.regions.exists():
-            raise DataError("the file of detected sources is gone", file=entry.regions)
         if grid is None:
             detector = photometry.detectors_of(self.library, entry, self.band)[0]
             grid = photometry.image(self.library, entry, detector, self.band).grid
-        detected = detected_sources(read_regions(entry.regions), grid.sky)
         return match_sources(
-            detected, self.ra, self.dec, self.colors, keep_within=self._core(), keep_touching=self._keeps_fragments()
+            self._detections(entry.regions, grid),
+            self.ra,
+            self.dec,
+            self.colors,
+            keep_within=self._core(),
+            keep_touching=self._keeps_fragments(),
         )
+
+    def _detections(self, regions: Path, grid: ImageGrid) -> tuple[DetectedSource, ...]:
+        """The detections of a region file, read once for all the sources of its field."""
+        from wolter.sky import read_regions
+
+        try:
+            status = regions.stat()
+        except OSError:
+            raise DataError("the file of detected sources is gone", file=regions) from None
+        key = ("detections", regions, status.st_mtime_ns, status.st_size, grid.sky)
+        return self.library.remembered(key, lambda: detected_sources(read_regions(regions), grid.sky))
 
     def _core(self) -> float | None:
         """Angle (deg) within which detections of another kind belong to the source."""
@@ -291,17 +294,29 @@ class Source:
         """Whether extended detections that touch the source's own are part of it."""
         return False
 
-    def interloper_mask(self, grid: ImageGrid, obsid: str | None = None) -> NDArray[np.bool_]:
+    def interloper_mask(
+        self, grid: ImageGrid, obsid: str | None = None, *, window: Window | None = None
+    ) -> NDArray[np.bool_]:
         """True where no other source is in the way, by the detections of one observation or of all with a file."""
         entries = [self.observation(obsid)] if obsid is not None else list(self.observations)
-        keep = np.ones(grid.shape, bool)
+        keep = np.ones(grid.shape if window is None else window.part.shape, bool)
+        first = (0, 0) if window is None else (window.rows.start, window.columns.start)
         for entry in entries:
             if entry.regions is not None or obsid is not None:
-                keep &= masks.interloper_mask(grid, self.match(entry.obsid).interlopers)
+                stamps = self.library.remembered(("stamps", entry.regions, grid), partial(masks.Stamps, grid))
+                for other in self.match(entry.obsid).interlopers:
+                    masks.take_out(keep, stamps[other], first)
         return keep
 
     def masks(
-        self, radius: Any, grid: ImageGrid, obsid: str | None = None, *, centre: Any = None, interlopers: bool = True
+        self,
+        radius: Any,
+        grid: ImageGrid,
+        obsid: str | None = None,
+        *,
+        centre: Any = None,
+        interlopers: bool = True,
+        window: Window | None = None,
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Masks of the source and of the background around it.
 
@@ -317,6 +332,8 @@ class Source:
             By default the source's.
         interlopers : bool
             Take other sources out.
+        window : Window, optional
+            Only this part of the image is wanted.
 
         Returns
         -------
@@ -328,8 +345,11 @@ class Source:
         if isinstance(radius, str) and radius == "region":
             source, around = self._detection_masks(grid, obsid)
         else:
-            source, around = masks.source_and_background(grid, ra, dec, self.radius(radius), self.background)
-        keep = self.interloper_mask(grid, obsid) if interlopers else np.ones(grid.shape, bool)
+            where = grid if window is None else window.part
+            source, around = masks.source_and_background(where, ra, dec, self.radius(radius), self.background)
+        if not interlopers:
+            return source, around
+        keep = self.interloper_mask(grid, obsid, window=window)
         return source & keep, around & keep
 
     def _detection_masks(self, grid: ImageGrid, obsid: str | None) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -357,31 +377,62 @@ class Source:
     # ---------------------------------------------------------------- measurements
 
     def peak(self, obsid: str | None = None, detector: str | None = None, *, band: Any = None) -> SourcePeak:
-        """Brightest pixel of the source, in everything put together or in one observation."""
+        """Brightest pixel within `search_radius`, in everything put together or in one observation."""
         rates = self.rate_map(obsid, detector, band=band)
-        found = simple_peak(rates.data, *self._search(rates, obsid), ~edge_pixels(rates.exposure.data))
-        return self._peak(rates, found.x, found.y, converged=True, steps=1)
+        found = self._brightest(rates, self.ra, self.dec, obsid)
+        return peak_at(rates, found.x, found.y, converged=True, steps=1)
 
-    def _search(self, rates: RateMap, obsid: str | None) -> tuple[NDArray[np.bool_], ...]:
-        """Where a peak is looked for."""
-        return (self.interloper_mask(rates.grid, obsid),)
+    def _brightest(self, rates: RateMap, ra: float, dec: float, obsid: str | None) -> Peak:
+        """Peak within the search radius of a position, interlopers and the ends of the exposed field left out."""
+        window = Window.around(rates.grid, ra, dec, self.search_radius)
+        within = masks.circular_mask(window.part, ra, dec, self.search_radius)
+        inner = ~edge_pixels(window.of(rates.exposure.data))
+        keep = self.interloper_mask(rates.grid, obsid, window=window)
+        found = self._finder()(window.of(rates.data), within & keep, inner)
+        first = np.array([window.rows.start, window.columns.start])
+        return replace(found, x=found.x + int(first[1]), y=found.y + int(first[0]), members=found.members + first)
 
-    @staticmethod
-    def _peak(rates: RateMap, x: int, y: int, *, converged: bool, steps: int) -> SourcePeak:
-        ra, dec = rates.position(x + 1, y + 1)
-        edge = near_edge(edge_pixels(rates.exposure.data), x, y)
-        return SourcePeak(float(ra), float(dec), converged=converged, near_edge=edge, steps=steps)
+    def _finder(self) -> Callable[..., Peak]:
+        return simple_peak
+
+    def measure(self, radius: Any, obsid: str | None = None, detector: str | None = None, *, band: Any = None) -> Any:
+        """Counts, signal to noise, coverage and peak in one pass.
+
+        Parameters
+        ----------
+        radius : Quantity or str
+            As for `masks`.
+        obsid, detector, band
+            As for `rate_map`.
+
+        Returns
+        -------
+        Measurement
+        """
+        rates = self.rate_map(obsid, detector, band=band)
+        arrays, covered = circle_arrays(self, rates, radius, obsid)
+        counts, seconds, inside, _ = arrays
+        try:
+            found = self.peak(obsid, detector, band=band)
+        except DataError:  # too few counts to look for one
+            found = None
+        angle = math.nan if isinstance(radius, str) and radius == "region" else self.radius(radius)
+        total = float(counts[inside & sensor_mask(seconds)].sum())
+        return Measurement(self.name, angle, total, net_counts(*arrays), signal_to_noise(*arrays), covered, found)
 
     def _photometry(self, radius: Any, obsid: str | None, detector: str | None, band: Any) -> tuple[Any, ...]:
-        rates = self.rate_map(obsid, detector, band=band)
-        source, around = self.masks(radius, rates.grid, obsid)
-        return rates.image.data, rates.exposure.data, source, around
+        arrays, covered = circle_arrays(self, self.rate_map(obsid, detector, band=band), radius, obsid)
+        warn_of_cover(self, covered, radius, obsid)
+        return arrays
 
     def snr(
         self, radius: Any, obsid: str | None = None, detector: str | None = None, *, band: Any = None,
         exposure_corrected: bool = True, allow_negative: bool = False,
     ) -> float:  # fmt: skip
         """Signal to noise within a radius; see `wolter.sources.signal_to_noise`.
+
+        A radius beyond the exposed field is an error if nothing of the source or its background was exposed, and a
+        warning that tells the part covered where less than three quarters were (`coverage` gives it too).
 
         Parameters
         ----------
@@ -524,17 +575,26 @@ class Source:
 
 
 class PointSource(Source):
-    """A source without extent; detections listed as pointlike can be it."""
+    """A source without extent; detections listed as pointlike can be it.
+
+    Parameters
+    ----------
+    position, library
+        As for `Source`.
+    radius : Quantity, optional
+        Called "point"; its peak is looked for within it, or within 30 arcsec without one.
+    **options
+        As for `Source`.
+    """
 
     colors: ClassVar[frozenset[str]] = POINTLIKE
 
     def __init__(self, position: Any, library: Library, *, radius: Any = None, **options: Any) -> None:
         super().__init__(position, library, **options)
         if radius is not None:
-            self._radii["point"] = self.scale.angle(radius)
+            self.radii["point"] = self.scale.angle(radius)
+            if options.get("search") is None:
+                self.search_radius = self.radii["point"]
 
-    def _search(self, rates: RateMap, obsid: str | None) -> tuple[NDArray[np.bool_], ...]:
-        where = super()._search(rates, obsid)
-        if "point" not in self._radii:
-            return where
-        return (*where, masks.circular_mask(rates.grid, self.ra, self.dec, self._radii["point"]))
+    def _usual_search(self) -> float:
+        return 30.0 / 3600.0

@@ -63,7 +63,7 @@ def summarise(source: Source) -> SourceSummary:
         matches = [source.match(obsid) for obsid in with_regions]
         rows.append(("matched to one", sum(m.match is not None and not m.alternates for m in matches)))
         rows.append(("matched to several", sum(bool(m.alternates) for m in matches)))
-    for name, angle in source._radii.items():
+    for name, angle in source.radii.items():
         if source.redshift is not None:
             rows.append((name, f"{source.scale.length(angle):.1f} kpc, {60 * angle:.3f} arcmin"))
         else:

@@ -62,7 +62,7 @@ def _associated(source: Any) -> list[str]:
 def _radii(source: Any) -> list[str]:
     lines = []
     for name in ("r200", "r500", "r2500"):
-        if name not in source._source._radii:
+        if name not in source._source.radii:
             continue
         lines.append(f"{name.upper()} - {round(getattr(source, name).value, 1)} kpc")
         lines.append(f"{name.upper()} SNR - {round(source.get_snr(name), 2)}")

@@ -333,7 +333,7 @@ class BaseSource:
     def _masks(self, reg_type: str, obsid: str | None, coord: Any, *, interlopers: bool) -> Any:
         reg_type = reg_type.lower()
         if reg_type == "search":
-            radius: Any = Quantity(getattr(self._source, "_search_radius", 5 / 60), "deg")
+            radius: Any = Quantity(self._source.search_radius, "deg")
         elif reg_type == "custom":
             radius = Quantity(self._source.radius("custom"), "deg")
         else:
@@ -466,9 +466,9 @@ class ExtendedSource(BaseSource):
     ) -> None:  # fmt: skip
         for unused in _WITHOUT_EFFECT:
             options.pop(unused, None)
-        super().__init__(ra, dec, redshift, name, use_peak=use_peak, peak_method=peak_find_method, **options)
         if custom_region_radius is not None:
-            self._source._radii["custom"] = self._source.scale.angle(custom_region_radius)
+            options["radii"] = {"custom": custom_region_radius}
+        super().__init__(ra, dec, redshift, name, use_peak=use_peak, peak_method=peak_find_method, **options)
 
 
 class GalaxyCluster(ExtendedSource):
