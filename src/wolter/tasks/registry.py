@@ -221,6 +221,7 @@ _MODULES = {
     "grppha": "wolter.tasks.grppha",
     "maketime": "wolter.tasks.maketime",
     "mathpha": "wolter.tasks.mathpha",
+    "quzcif": "wolter.tasks.quzcif",
 }
 _REGISTERED: dict[str, Task] = {}
 
