@@ -17,6 +17,7 @@ _VERBS = {
     "search": ("search", "Find observations of a target in the archives."),
     "fetch": ("fetch", "Fetch what an analysis needs of an observation."),
     "archive": ("archive", "Serve a folder of observations as an archive, for teaching and tests."),
+    "caldb": ("caldb", "Calibration files: which apply, fetch them, lock an analysis to them."),
     "info": ("info", "What a file or an observation holds."),
     "extract": ("extract", "Spectra, light curve, image and polarisation from event files."),
     "image": ("image", "Images and mosaics in any band and coordinate system; rate maps."),

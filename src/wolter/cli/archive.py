@@ -9,9 +9,9 @@ from wolter.cli._common import emit, example, json_option, note
 __all__ = ["command"]
 
 
-@click.group("archive")
+@click.group("archive", epilog=example("wolter archive serve observations --port 8000 --json"))
 def command() -> None:
-    """A local archive for teaching and tests."""
+    """A local archive for teaching and tests. Its commands take --json."""
 
 
 @command.command(

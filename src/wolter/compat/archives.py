@@ -84,6 +84,8 @@ class _Pointing:
         if archive.s3_endpoint:
             for name, value in zip(_VARIABLES, (archive.s3_endpoint, "true"), strict=True):
                 self._set_variable(name, value)
+        if not archive.data.startswith("https://heasarc.gsfc.nasa.gov/") and not os.environ.get("CALDB"):
+            self._set_variable("CALDB", f"{archive.data}/caldb")
 
     def stop(self) -> None:
         while self.undo:
@@ -152,7 +154,8 @@ def point_clients(archive: Archive | str) -> None:
 
     Notes
     -----
-    For S3 the variable ``AWS_ENDPOINT_URL_S3`` is set, which processes started from here inherit.
+    For S3 the variable ``AWS_ENDPOINT_URL_S3`` is set, and CALDB to the server's copy of the calibration database where
+    it is not set already; processes started from here inherit them.
     """
     from wolter.archive import Archive
 

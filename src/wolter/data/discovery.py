@@ -8,13 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from wolter import fits
 from wolter.data.arf_io import is_area
 from wolter.data.rmf import keyword
 from wolter.data.rmf_io import is_ebounds, is_matrix
 from wolter.errors import FitsError, ResponseError
+
+if TYPE_CHECKING:
+    from wolter.caldb import Caldb
 
 __all__ = ["ResponseFiles", "find_responses", "scan_responses"]
 
@@ -136,7 +139,7 @@ class _Wanted:
 
 
 def find_responses(
-    folder: str | PathLike[str] | Iterable[str | PathLike[str]],
+    folder: str | PathLike[str] | Iterable[str | PathLike[str]] | Caldb,
     source: Any = None,
     *,
     telescop: str | None = None,
@@ -158,8 +161,9 @@ def find_responses(
 
     Parameters
     ----------
-    folder : path-like, or several
-        Searched with all folders inside.
+    folder : path-like, or several; "caldb" or Caldb
+        Searched with all folders inside. "caldb" asks the calibration database (`wolter.caldb.Caldb`), where the
+        mission's holds responses ready for use.
     source : Spectrum, EventList or Header, optional
         What the responses are for; the keywords below go before what it says.
     telescop, instrume, detnam, filter : str, optional
@@ -187,11 +191,13 @@ def find_responses(
     """
     given = {"TELESCOP": telescop, "INSTRUME": instrume, "DETNAM": detnam, "FILTER": filter}
     wanted = _wanted(source, given, date, weighting, weight_boundaries)
-    folders = [folder] if isinstance(folder, (str, PathLike)) else list(folder)
+    stokes = getattr(source, "stokes", None)
+    folders = _from_caldb(folder, wanted, modulation or stokes in (1, 2))
+    if folders is None:
+        folders = [folder] if isinstance(folder, (str, PathLike)) else list(cast(Any, folder))
     found: list[Candidate] = []
     for one in folders:
         found += scan_responses(one, cache=cache)
-    stokes = getattr(source, "stokes", None)
     notes: list[str] = []
     rejected: list[str] = []
     arf = _pick("arf", found, wanted, notes, rejected)
@@ -207,6 +213,24 @@ def find_responses(
     if missing or rmf is None:
         raise _nothing(missing, folders, wanted, found, rejected)
     return ResponseFiles(rmf.path, None if arf is None else arf.path, None if mrf is None else mrf.path, tuple(notes))
+
+
+def _from_caldb(place: Any, wanted: _Wanted, modulation: bool) -> list[Any] | None:
+    """Files of the calibration database, if that is what is meant."""
+    if isinstance(place, PathLike) or (isinstance(place, str) and place.strip().lower() != "caldb"):
+        return None
+    from wolter.data.caldb_responses import caldb_of, caldb_responses
+
+    caldb = caldb_of(place)
+    if caldb is None:
+        return None
+    kinds = ("rmf", "arf", "mrf") if modulation else ("rmf", "arf")
+    return list(
+        caldb_responses(
+            caldb, wanted.telescop, wanted.instrume, detnam=wanted.detnam, filter=wanted.filter, date=wanted.date,
+            weighting=wanted.weighting, weight_boundaries=wanted.boundaries, kinds=kinds,
+        )
+    )  # fmt: skip
 
 
 def _wanted(

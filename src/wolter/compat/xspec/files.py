@@ -11,6 +11,7 @@ from wolter.compat.xspec.errors import XspecError
 from wolter.data import ARF, RMF, Spectrum
 from wolter.data.spectrum_io import split_name
 from wolter.errors import WolterError
+from wolter.transport import is_remote
 
 __all__ = ["find", "is_none", "read_arf", "read_rmf", "read_spectrum"]
 
@@ -21,7 +22,12 @@ def is_none(name: Any) -> bool:
 
 
 def find(name: str, beside: Path | None = None) -> str | None:
-    """Absolute name of an existing file with its ``[extension]`` or ``{row}``; None if it is not there."""
+    """Absolute name of an existing file with its ``[extension]`` or ``{row}``; None if it is not there.
+
+    Addresses on servers (which tasks give for calibration files) stay as they are.
+    """
+    if is_remote(name):
+        return str(name)
     base, rest = split_name(str(name))
     base = os.path.expandvars(os.path.expanduser(base))
     places = [Path(base)] + ([beside / Path(base).name] if beside is not None else [])
@@ -47,7 +53,7 @@ def _load(kind: Any, name: str, what: str, cache: dict[Any, Any], beside: Path |
     place = find(name, beside)
     if place is None:
         raise XspecError(f"Error: cannot read {what} file {name}")
-    key = (what, place, os.stat(split_name(place)[0]).st_mtime_ns)
+    key = (what, place, 0 if is_remote(place) else os.stat(split_name(place)[0]).st_mtime_ns)
     if key not in cache:
         try:
             cache[key] = kind.read(fits.parse_name(place))
