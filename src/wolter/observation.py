@@ -21,6 +21,7 @@ from wolter.mission import FileRole, Mission, mission_of
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from wolter.caldb import Caldb
     from wolter.data import EventList, ExposureMap, Image, ImageGrid, LightCurve, Spectrum, SpectrumSet
     from wolter.makers import PolarisationCube
     from wolter.sky import RegionSet
@@ -213,7 +214,7 @@ class Observation:
         background: RegionSet | None = None,
         *,
         stokes: str | None = None,
-        responses: str | os.PathLike[str] | Mapping[str, Mapping[str, Any]] | None = None,
+        responses: str | os.PathLike[str] | Mapping[str, Mapping[str, Any]] | Caldb | None = None,
         detectors: Sequence[str] | None = None,
         output: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
@@ -231,8 +232,9 @@ class Observation:
         stokes : str, optional
             Weighting of polarimetric spectra ("neff", "simple", "unweighted" where the mission knows them): I, Q and U
             are made. Without it one spectrum of counts per detector.
-        responses : path-like or mapping, optional
-            Folder to search for responses (by header), or ``{detector: {"rmf": path, "arf": path, "mrf": path}}``.
+        responses : path-like, mapping or Caldb, optional
+            Folder to search for responses (by header), or ``{detector: {"rmf": path, "arf": path, "mrf": path}}``, or
+            "caldb" (a `wolter.caldb.Caldb`) for the calibration database.
             Without it the spectra carry no response.
         detectors : sequence of str, optional
             Only these detectors.
@@ -438,9 +440,10 @@ class Observation:
         background: RegionSet | None = None,
         *,
         energy: Any,
-        responses: str | os.PathLike[str] | Mapping[str, Mapping[str, Any]],
+        responses: str | os.PathLike[str] | Mapping[str, Mapping[str, Any]] | Caldb,
         weighting: str | None = None,
         detectors: Sequence[str] | None = None,
+        executor: Executor | None = None,
         **selection: Any,
     ) -> PolarisationCube:
         """Event-based polarisation of all detectors together; see `wolter.makers.polarisation_cube`.
@@ -455,6 +458,8 @@ class Observation:
             As for `spectra`; the ratio of MRF and ARF is the modulation factor.
         weighting : str, optional
             By default the mission's recommended one.
+        executor : concurrent.futures.Executor, optional
+            Runs the detectors in parallel.
         """
         from wolter.data import ARF
         from wolter.makers import extract_spectrum, polarisation_cube
@@ -474,6 +479,7 @@ class Observation:
             modulation,
             weights=kind.name != "unweighted",
             background=None if background is None else backs,
+            executor=executor,
         )
 
 

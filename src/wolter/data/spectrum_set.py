@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from os import PathLike
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from wolter._progress import each
 from wolter.data.checks import check_weightings
 from wolter.data.spectrum import BinnedSpectrum, Spectrum
 from wolter.errors import DataError, UnitError
 from wolter.units import is_quantity, to_kev
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 __all__ = ["SpectrumSet"]
 
@@ -175,9 +180,18 @@ class SpectrumSet(Sequence[Spectrum]):
         """Set without the bins whose quality is not 0: XSPEC's ``ignore bad``."""
         return self._with([m & s.mask_of(s.bins().quality == 0) for s, m in zip(self, self.notice, strict=True)])
 
-    def group(self, *args: Any, **options: Any) -> SpectrumSet:
-        """Set with every spectrum grouped by `Spectrum.group`; bins that reach beyond the noticed channels go."""
-        return SpectrumSet([s.group(*args, **options) for s in self], groups=self.groups, notice=self.notice)
+    def group(self, *args: Any, executor: Executor | None = None, **options: Any) -> SpectrumSet:
+        """Set with every spectrum grouped by `Spectrum.group`; bins that reach beyond the noticed channels go.
+
+        Parameters
+        ----------
+        *args, **options
+            As for `Spectrum.group`.
+        executor : concurrent.futures.Executor, optional
+            Groups the spectra in parallel.
+        """
+        grouped = each(partial(_grouped, args, options), list(self), "grouping spectra", executor=executor)
+        return SpectrumSet(grouped, groups=self.groups, notice=self.notice)
 
     def _with(self, notice: list[NDArray[np.bool_]]) -> SpectrumSet:
         for spectrum, mask in zip(self, notice, strict=True):
@@ -193,3 +207,7 @@ class SpectrumSet(Sequence[Spectrum]):
 
     def __repr__(self) -> str:
         return f"<SpectrumSet of {len(self)} spectra in {max(self.groups)} data groups>"
+
+
+def _grouped(args: tuple[Any, ...], options: dict[str, Any], spectrum: Spectrum) -> Spectrum:
+    return spectrum.group(*args, **options)

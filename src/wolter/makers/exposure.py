@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wolter import fits
+from wolter._progress import each
 from wolter.data import ExposureMap, ImageGrid
 from wolter.errors import DataError
 from wolter.gti import GTI
@@ -215,7 +216,7 @@ def exposure_maps(
     inputs.attitude.check(inputs.gti)
     unique = list(dict.fromkeys(factors))
     jobs = [(inputs, plane, grid.shape, directions, unique) for plane in inputs.planes]
-    parts = list((executor.map if executor else map)(_plane_map, jobs))
+    parts = each(_plane_map, jobs, "making exposure maps", executor=executor)
     totals = {e: np.sum([part[k] for part in parts], axis=0) for k, e in enumerate(unique)}
     if not any(t.any() for t in totals.values()):
         _outside(inputs, grid, directions)

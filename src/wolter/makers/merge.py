@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wolter import fits
+from wolter._progress import each
 from wolter.data.events import EventList
 from wolter.errors import DataError, OutputError
 from wolter.gti import GTI
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 __all__ = ["merge_events"]
 
@@ -24,6 +29,7 @@ def merge_events(
     path: str | PathLike[str],
     *,
     overwrite: bool = False,
+    executor: Executor | None = None,
 ) -> EventList:
     """Event file with the selected events of several.
 
@@ -37,6 +43,8 @@ def merge_events(
     path : path-like
         File to write.
     overwrite : bool
+    executor : concurrent.futures.Executor, optional
+        Reads the files in parallel.
 
     Returns
     -------
@@ -56,7 +64,7 @@ def merge_events(
     first = lists[0]
     x, y = first.xy_columns
     names = [n for n in first.columns if all(n in e.columns for e in lists)]
-    parts = [_part(e, first, names, x, y) for e in lists]
+    parts = each(partial(_part, first, names, x, y), lists, "reading events", executor=executor)
     data = {n: np.concatenate([p[n] for p in parts]) for n in names}
     order = np.argsort(data[first.time_column], kind="stable")
     data = {n: v[order] for n, v in data.items()}
@@ -108,7 +116,7 @@ def _check(lists: Sequence[EventList], target: Path) -> None:
             raise DataError(f"{first.path.name} and {other.path.name} have different energy channels")
 
 
-def _part(events: EventList, first: EventList, names: list[str], x: str, y: str) -> dict[str, Any]:
+def _part(first: EventList, names: list[str], x: str, y: str, events: EventList) -> dict[str, Any]:
     """Columns of one file, sky coordinates in the pixels of the first."""
     part = dict(events.read_columns(names))
     if events is first or not (first.wcs.frame and events.wcs.frame):

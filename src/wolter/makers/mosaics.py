@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wolter import fits
+from wolter._progress import each, track
 from wolter._version import __version__
 from wolter.data.events import EventList
 from wolter.data.exposure_map import ExposureMap
@@ -287,7 +288,7 @@ def mosaic(
     target = _target(grid, images)
     jobs = [(image, target, method) for image in images]
     total: NDArray[Any] | None = None
-    for data in (executor.map if executor else map)(_regrid, jobs):
+    for data in track((executor.map if executor else map)(_regrid, jobs), "adding images", total=len(jobs)):
         total = data.astype(np.int64 if data.dtype.kind in "iub" else np.float64) if total is None else total + data
     assert total is not None
     if total.dtype.kind == "i" and total.max(initial=0) < 2**31:
@@ -322,14 +323,13 @@ def _target(grid: Any, images: Sequence[Image]) -> ImageGrid:
 
 def _binned(events: Sequence[EventList], grid: Any, executor: Executor | None, options: dict[str, Any]) -> list[Image]:
     """Images of event lists on the same pixels."""
-    from wolter.makers.image import make_image
-
     if grid is None:
         rest = {k: v for k, v in options.items() if k in ("binning", "bounds", "columns", "frame")}
-        grid = common_grid([make_image(e, allow_empty=True, **rest).grid for e in events])
+        first = [(e, {"allow_empty": True} | rest) for e in events]
+        grid = common_grid([i.grid for i in each(_one_image, first, "measuring fields", executor=executor)])
     options = {k: v for k, v in options.items() if k not in ("binning", "bounds")} | {"grid": grid}
     jobs = [(e, {"allow_empty": True} | options) for e in events]
-    return list((executor.map if executor else map)(_one_image, jobs))
+    return each(_one_image, jobs, "making images", executor=executor)
 
 
 def _one_image(job: tuple[EventList, dict[str, Any]]) -> Image:

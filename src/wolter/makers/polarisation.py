@@ -10,16 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wolter._accessor import Figures
+from wolter._progress import each
 from wolter.data.events import EventList
 from wolter.errors import DataError, UnitError
 from wolter.makers.sums import StokesSums, stokes_sums
 from wolter.units import is_quantity, to_kev
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 __all__ = ["PolarisationCube", "cube_from_sums", "polarisation_cube"]
 
@@ -485,6 +489,15 @@ def _channel_energy(events: EventList, sums: StokesSums, ebounds: Any) -> Floats
     return scale.lower_edge(sums.channel + 0.5)
 
 
+def _net_cube(job: tuple[Any, ...]) -> PolarisationCube:
+    """Cube of one event list, less its background."""
+    source, curve, area, ebound, back, edges, weights = job
+    cube = _single_cube(source, edges, curve, area, weights, ebound)
+    if back is None:
+        return cube
+    return cube.subtract(_single_cube(back, edges, curve, area, weights, ebound), area_ratio(source, back))
+
+
 def _single_cube(
     events: EventList, edges: Floats, modulation: Any, acceptance: Any, weights: bool | str, ebounds: Any
 ) -> PolarisationCube:
@@ -527,6 +540,7 @@ def polarisation_cube(
     weights: bool | str = True,
     background: EventList | Sequence[EventList] | None = None,
     ebounds: Any = None,
+    executor: Executor | None = None,
 ) -> PolarisationCube:
     """Polarisation of selected events in energy bins.
 
@@ -548,6 +562,8 @@ def polarisation_cube(
         Events of background regions, one per source list; subtracted with the ratio of region areas and exposures.
     ebounds : RMF, optional
         Source of channel energies for telescopes whose mission description has no energy scale.
+    executor : concurrent.futures.Executor, optional
+        Goes through the event lists in parallel.
 
     Returns
     -------
@@ -570,13 +586,11 @@ def polarisation_cube(
     areas = _as_list(acceptance, number, "acceptance")
     bounds = _as_list(ebounds, number, "ebounds")
     backgrounds = _as_list([background] if isinstance(background, EventList) else background, number, "background")
-    total: PolarisationCube | None = None
-    for source, curve, area, ebound, back in zip(sources, curves, areas, bounds, backgrounds, strict=True):
-        cube = _single_cube(source, edges, curve, area, weights, ebound)
-        if back is not None:
-            cube = cube.subtract(_single_cube(back, edges, curve, area, weights, ebound), area_ratio(source, back))
-        total = cube if total is None else total + cube
-    assert total is not None
+    jobs = [(*job, edges, weights) for job in zip(sources, curves, areas, bounds, backgrounds, strict=True)]
+    cubes = each(_net_cube, jobs, "adding polarisation", executor=executor)
+    total = cubes[0]
+    for cube in cubes[1:]:
+        total = total + cube
     if not total.counts.any():
         raise DataError(
             f"no event is left between {edges[0]:g} and {edges[-1]:g} keV",

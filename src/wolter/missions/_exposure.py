@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +19,30 @@ if TYPE_CHECKING:
     from wolter.data import EventList
     from wolter.observation import Observation
 
-__all__ = ["assume", "box_pixels", "detector_events", "exposure_header", "find_file", "open_table"]
+__all__ = ["RoundVignetting", "assume", "box_pixels", "detector_events", "exposure_header", "find_file", "open_table"]
 
 _KEEP = (
     "TELESCOP", "INSTRUME", "DETNAM", "FILTER", "DATAMODE", "OBS_ID", "EXP_ID", "OBJECT", "RA_OBJ", "DEC_OBJ", "RA_PNT",
     "DEC_PNT", "PA_PNT", "RA_NOM", "DEC_NOM", "DATE-OBS", "DATE-END", "TSTART", "TSTOP", "MJDREF", "MJDREFI", "MJDREFF",
     "TIMESYS", "TIMEUNIT", "TIMEREF", "EQUINOX", "RADECSYS", "RADESYS",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RoundVignetting:
+    """Vignetting that is the same in all directions; other processes can be sent it.
+
+    Attributes
+    ----------
+    fall : callable
+        ``(off_axis_arcmin[n], energy_kev) -> factor[n]``, a function of a module.
+    """
+
+    fall: Callable[[Any, float], Any]
+
+    def __call__(self, theta: Any, azimuth: Any, energy: float) -> Any:
+        """Factor at off-axis angles (arcmin) and azimuths (deg) for an energy (keV)."""
+        return self.fall(theta, energy)
 
 
 def detector_events(observation: Observation, detector: str) -> EventList:

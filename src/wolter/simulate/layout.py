@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wolter import fits
+from wolter._progress import each
 from wolter.errors import OutputError, SimulationError
 from wolter.mission import Mission
 
@@ -179,7 +180,7 @@ def truth_of(mission: Mission, scene: Scene, counts: Mapping[str, Any], **extra:
         "exposure": scene.exposure,
         "seed": scene.seed,
         "responses": "nominal" if scene.responses is None else str(scene.responses),
-        "detectors": dict(counts),
+        "detectors": {d: counts[d] for d in mission.detectors if d in counts},
         **extra,
     }
 
@@ -226,9 +227,12 @@ def write_files(
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
             raise OutputError(f"the folder cannot be made: {exc.strerror}", file=folder) from exc
-    for path, make in files.items():
+
+    def write(path: Path) -> None:
         provenance = fits.Provenance("simulate", {"seed": scene.seed, "model": scene.model.expression}, [])
-        fits.write(path, list(make()), overwrite=overwrite, provenance=provenance)
+        fits.write(path, list(files[path]()), overwrite=overwrite, provenance=provenance)
+
+    each(write, list(files), "simulating", executor=scene.executor)
     if scene.responses is None:
         folder = output / "responses"
         folder.mkdir(parents=True, exist_ok=True)

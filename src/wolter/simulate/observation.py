@@ -16,6 +16,8 @@ from wolter.sky import parse_position
 from wolter.units import is_quantity, to_seconds
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from wolter.models import Model
 
 __all__ = ["Scene", "SourceSpectrum", "simulate_observation", "source_spectrum"]
@@ -78,6 +80,8 @@ class Scene:
         Roll angle (deg).
     jitter : float or None
         Root mean square wandering of the pointing per axis (arcsec); None: the mission's own.
+    executor : ThreadPoolExecutor or None
+        Makes the files in parallel.
     """
 
     model: Model
@@ -98,6 +102,7 @@ class Scene:
     pointing: tuple[float, float] | None = None
     roll: float = 30.0
     jitter: float | None = None
+    executor: ThreadPoolExecutor | None = None
 
     @property
     def target(self) -> tuple[float, float]:
@@ -191,6 +196,7 @@ def simulate_observation(
     jitter: Any = None,
     seed: int = 0,
     overwrite: bool = False,
+    executor: ThreadPoolExecutor | None = None,
     **options: Any,
 ) -> Path:
     """Simulate an observation of a source and write it in the layout of the mission's archive.
@@ -236,6 +242,8 @@ def simulate_observation(
         The same seed gives the same files.
     overwrite : bool
         Whether existing files may be replaced.
+    executor : concurrent.futures.ThreadPoolExecutor, optional
+        Makes the files of the detectors in parallel; threads, because they share the pointing. The files are the same.
     **options
         Further options of the mission's simulator.
 
@@ -278,6 +286,7 @@ def simulate_observation(
         pointing=None if pointing is None else parse_position(pointing),
         roll=30.0 if roll is None else _angle(roll, "roll", "deg"),
         jitter=None if jitter is None else _angle(jitter, "jitter", "arcsec"),
+        executor=executor,
     )
     if not scene.exposure > 0:
         raise SimulationError(f"the exposure is {scene.exposure} s", cure="Give a positive exposure time.")

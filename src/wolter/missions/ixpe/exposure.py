@@ -18,7 +18,7 @@ from wolter import fits
 from wolter.errors import DataError
 from wolter.makers.aspect import Attitude, LiveTime
 from wolter.makers.exposure import DetectorPlane, ExposureInputs
-from wolter.missions._exposure import assume, detector_events, exposure_header
+from wolter.missions._exposure import RoundVignetting, assume, detector_events, exposure_header
 from wolter.missions.ixpe.vignetting import vignetting
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def inputs_of_files(
         attitude=pointing,
         gti=events.gti,
         live=LiveTime.constant(events.deadc),
-        vignetting=lambda theta, azimuth, energy: vignetting(theta, energy),
+        vignetting=RoundVignetting(vignetting),
         attitude_bin=attitude_bin,
         header=exposure_header(events),
         assumptions=tuple(told),

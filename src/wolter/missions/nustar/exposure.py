@@ -22,7 +22,7 @@ from wolter.errors import DataError
 from wolter.gti import GTI
 from wolter.makers.aspect import Attitude, LiveTime
 from wolter.makers.exposure import BadArea, DetectorPlane, ExposureInputs
-from wolter.missions._exposure import assume, detector_events, exposure_header, find_file, open_table
+from wolter.missions._exposure import RoundVignetting, assume, detector_events, exposure_header, find_file, open_table
 from wolter.missions.nustar.description import PIXEL_ARCSEC
 from wolter.missions.nustar.geometry import DETECTORS, OPTICAL_AXIS, REFERENCE, SHIFT
 from wolter.missions.nustar.vignetting import vignetting
@@ -123,7 +123,7 @@ def inputs_of_files(
             float(PIXEL_ARCSEC * (east[0] * c + east[1] * s)),
             float(PIXEL_ARCSEC * (east[1] * c - east[0] * s)),
         ),
-        vignetting=lambda theta, azimuth, energy: vignetting(theta, energy),
+        vignetting=RoundVignetting(vignetting),
         attitude_bin=attitude_bin,
         header=header or fits.Header(),
         assumptions=tuple(told),

@@ -13,6 +13,7 @@ an arcminute off. Background of the aperture and stray light are left out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ class _Module:
         self.optical = OPTICAL_AXIS[module]
         self.phase = rng.random()
         self.bad = [self._bad_pixels() for _ in DETECTORS[module]]
-        self.times = np.empty(0)
+        self._times: Future[np.ndarray] = Future()  # known once the event file is made, first of its files
 
     def _bad_pixels(self) -> np.ndarray:
         number = int(self.scene.options.get("bad_pixels", 4))
@@ -161,11 +162,10 @@ class _Module:
         ra = self.axis.ra + west / np.cos(np.radians(self.axis.dec))
         return Pointing(self.axis.time, ra, self.axis.dec - north, self.axis.roll)
 
-    def event_file(self) -> Sequence[fits.HDU]:
-        """Draw the events and make their file."""
+    def _draw(self) -> Detected:
         scene, camera = self.scene, self._camera()
         rmf, arf = responses_of(self.mission, scene, self.module, {"INSTRUME": self.module})
-        events = detect(
+        return detect(
             camera,
             rmf,
             arf,
@@ -176,7 +176,15 @@ class _Module:
             self.gti,
             self.rng,
         )
-        self.times = events.time
+
+    def event_file(self) -> Sequence[fits.HDU]:
+        """Draw the events and make their file."""
+        try:
+            events = self._draw()
+        except BaseException as exc:
+            self._times.set_exception(exc)
+            raise
+        self._times.set_result(events.time)
         time, live = self.livetime()
         deadc = _mean_live(time, live, self.gti)
         self.told[self.module] = {
@@ -185,13 +193,16 @@ class _Module:
             "livetime": self.gti.exposure * deadc,
         }
         header = fits.Header(
-            _common(scene, self.gti, self.module)
+            _common(self.scene, self.gti, self.module)
             | {"HDUCLASS": "OGIP", "HDUCLAS1": "EVENTS", "HDUCLAS2": "ALL", "OBSMODE": "SCIENCE", "DATAMODE": "NONE"}
-            | {"DETNAM": "NONE", "RA_NOM": scene.target[0], "DEC_NOM": scene.target[1], "TIMEPIXR": 0.0}
+            | {"DETNAM": "NONE", "RA_NOM": self.scene.target[0], "DEC_NOM": self.scene.target[1], "TIMEPIXR": 0.0}
             | {"ONTIME": self.gti.exposure, "DEADC": deadc, "DEADAPP": False, "DEPTHCUT": "NOMINAL", "NUFLAG": True}
             | {"LIVETIME": self.gti.exposure * deadc, "EXPOSURE": self.gti.exposure * deadc}
         )
-        hdus = [fits.primary(fits.Header(_common(scene, self.gti, self.module))), self._event_table(events, header)]
+        hdus = [
+            fits.primary(fits.Header(_common(self.scene, self.gti, self.module))),
+            self._event_table(events, header),
+        ]
         hdus.append(gti_table(self.gti, header))
         hdus += [_bad_table(bad, number, self.gti, header) for number, bad in enumerate(self.bad)]
         return hdus
@@ -245,7 +256,7 @@ class _Module:
         time = np.arange(np.floor(lo) - 2.0, np.ceil(hi) + 3.0)
         constant = LIVE if self.scene.dead_time is None else 1.0
         dead = DEAD_TIME if self.scene.dead_time is None else self.scene.dead_time
-        number = np.histogram(self.times, np.append(time, time[-1] + 1.0))[0]
+        number = np.histogram(self._times.result(), np.append(time, time[-1] + 1.0))[0]
         return time, constant * np.maximum(1.0 - dead * number, 0.0)
 
     def livetime_file(self) -> Sequence[fits.HDU]:

@@ -22,7 +22,15 @@ from wolter.errors import DataError
 from wolter.gti import GTI
 from wolter.makers.aspect import Attitude, LiveTime
 from wolter.makers.exposure import BadArea, DetectorPlane, ExposureInputs
-from wolter.missions._exposure import assume, box_pixels, detector_events, exposure_header, find_file, open_table
+from wolter.missions._exposure import (
+    RoundVignetting,
+    assume,
+    box_pixels,
+    detector_events,
+    exposure_header,
+    find_file,
+    open_table,
+)
 from wolter.missions.swift_xrt.description import PIXEL_ARCSEC
 from wolter.missions.swift_xrt.vignetting import vignetting
 
@@ -111,7 +119,7 @@ def inputs_of_files(
         gti=events.gti,
         live=LiveTime.constant(events.deadc if deadtime else 1.0),
         optical_axis=(float(axis[0]), float(axis[1])),
-        vignetting=lambda theta, azimuth, energy: vignetting(theta, energy),
+        vignetting=RoundVignetting(vignetting),
         attitude_bin=attitude_bin,
         header=exposure_header(events),
         assumptions=tuple(told),

@@ -19,7 +19,15 @@ from wolter.errors import DataError
 from wolter.gti import GTI
 from wolter.makers.aspect import Attitude, LiveTime
 from wolter.makers.exposure import BadArea, DetectorPlane, ExposureInputs
-from wolter.missions._exposure import assume, box_pixels, detector_events, exposure_header, find_file, open_table
+from wolter.missions._exposure import (
+    RoundVignetting,
+    assume,
+    box_pixels,
+    detector_events,
+    exposure_header,
+    find_file,
+    open_table,
+)
 from wolter.missions.xmm_epic.geometry import CAMERAS, Camera, ccd_from_events, field_of_view
 from wolter.missions.xmm_epic.vignetting import grating_factor, vignetting
 
@@ -110,7 +118,7 @@ def inputs_of_files(
 def _vignetting(camera: Camera, gratings: bool) -> Any:
     """Vignetting of the mirrors, and of the gratings along their dispersion."""
     if camera.dispersion is None or not gratings:
-        return lambda theta, azimuth, energy: vignetting(theta, energy)
+        return RoundVignetting(vignetting)
     x, y = np.array(camera.angle_of(camera.dispersion)) - np.array(camera.angle_of((0.0, 0.0)))
     direction = float(np.degrees(np.arctan2(y, x)))
 

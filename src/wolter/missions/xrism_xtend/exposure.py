@@ -18,7 +18,7 @@ from wolter import fits
 from wolter.errors import DataError, MissionError
 from wolter.makers.aspect import Attitude, LiveTime
 from wolter.makers.exposure import DetectorPlane, ExposureInputs
-from wolter.missions._exposure import assume, detector_events, exposure_header, find_file, open_table
+from wolter.missions._exposure import RoundVignetting, assume, detector_events, exposure_header, find_file, open_table
 from wolter.missions.xrism_xtend.geometry import ACT_TO_DET, DET_SIZE, det_to_angle
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def inputs_of_files(
         attitude=Attitude(rows["TIME"], ra, dec, roll, hold=32.0, source=str(attitude)),
         gti=events.gti,
         live=LiveTime.constant(events.deadc),
-        vignetting=None if vignetting is None else lambda theta, azimuth, energy: vignetting(theta, energy),
+        vignetting=None if vignetting is None else RoundVignetting(vignetting),
         attitude_bin=attitude_bin,
         header=exposure_header(events),
         assumptions=tuple(told),
