@@ -236,21 +236,27 @@ class Library:
             Angle by which the field may be missed.
         """
         from wolter.sky import parse_position
-        from wolter.sources.matching import angular_separation
         from wolter.units import to_deg
 
-        ra, dec = parse_position(position)
         extra = 0.0 if margin is None else to_deg(margin, "margin")
+        return self.seeing(*parse_position(position), mission=mission, margin=extra)
+
+    def seeing(
+        self, ra: float, dec: float, *, mission: str | Sequence[str] | None = None, margin: float = 0.0
+    ) -> list[ObservationEntry]:
+        """`covering` for a position (FK5) and a margin in degrees."""
+        from wolter.sources.matching import angular_separation
+
         wanted = None if mission is None else {mission} if isinstance(mission, str) else set(mission)
         with self._index() as db:
             rows = db.execute(
                 "SELECT * FROM observations WHERE dec BETWEEN ? - radius - ? AND ? + radius + ?",
-                (dec, extra, dec, extra),
+                (dec, margin, dec, margin),
             ).fetchall()
         near = []
         for entry in map(ObservationEntry.of, rows):
             distance = angular_separation(ra, dec, entry.ra, entry.dec)
-            if distance <= entry.radius + extra and (wanted is None or entry.mission in wanted):
+            if distance <= entry.radius + margin and (wanted is None or entry.mission in wanted):
                 near.append((distance, entry.obsid, entry))
         return [entry for _, _, entry in sorted(near, key=lambda n: n[:2])]
 
@@ -411,10 +417,16 @@ class Library:
                 self._bytes -= freed
         return value
 
+    def forget(self) -> None:
+        """Drop what is kept in memory; files stay."""
+        with self._guard:
+            self._memory.clear()
+            self._bytes = 0
+
     def products(self, *, kind: str | None = None, obsid: str | None = None) -> list[Product]:
         """Products in the index, oldest first."""
         with self._index() as db:
-            rows = db.execute("SELECT * FROM products ORDER BY made, key").fetchall()
+            rows = db.execute("SELECT * FROM products ORDER BY rowid").fetchall()
         return [
             Product(
                 r["key"],

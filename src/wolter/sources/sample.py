@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from wolter._accessor import Figures
 from wolter._progress import track
@@ -18,8 +20,11 @@ if TYPE_CHECKING:
 
     from wolter.fit import ManyFits
     from wolter.sources.library import Library
+    from wolter.sources.measurements import Measurement
 
 __all__ = ["ClusterSample", "Failure", "Sample"]
+
+_STRIP = 0.5  # deg, the width of a field of view
 
 
 class Failure:
@@ -76,13 +81,14 @@ class Sample:
         library: Library,
         *,
         names: Sequence[str] | None = None,
-        columns: Mapping[str, Sequence[Any]] | None = None,
+        columns: Mapping[str, Any] | None = None,
         kind: type[Source] | None = None,
         **options: Any,
     ) -> None:
         self.library = library
         self.kind = kind or type(self).kind
-        self._positions = positions
+        # One by one, elements of a SkyCoord cost more than all that is measured there.
+        self._positions = _pairs(positions) if hasattr(positions, "frame") else positions
         self._columns = {k: v for k, v in dict(columns or {}).items() if v is not None}
         self._options = options
         number = len(positions)
@@ -99,14 +105,20 @@ class Sample:
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, which: int | str) -> Source:
-        """Source by number or name.
+    @overload
+    def __getitem__(self, which: int | str) -> Source: ...
+    @overload
+    def __getitem__(self, which: slice) -> Self: ...
+    def __getitem__(self, which: int | str | slice) -> Source | Self:
+        """Source by number or name; a part of the sample by a slice.
 
         Raises
         ------
         DataError
             If there is none.
         """
+        if isinstance(which, slice):
+            return self._part(which)
         if isinstance(which, str):
             if which not in self.names:
                 raise DataError(f"the sample has no source {which!r}", cure=suggest(which, self.names) or None)
@@ -151,24 +163,42 @@ class Sample:
         if isinstance(verb, str) and not callable(getattr(self.kind, verb, None)):
             known = [n for n in dir(self.kind) if not n.startswith("_") and callable(getattr(self.kind, n))]
             raise DataError(f"sources have no verb {verb!r}", cure=suggest(verb, known) or None)
+        order = self._along_the_sky()
         if executor is None:
-            jobs: Any = (_measure(self, i, verb, args, options) for i in range(len(self)))
+            jobs: Any = (_measure(self, i, verb, args, options) for i in order)
         else:
-            futures = [executor.submit(_measure, self._alone(i), 0, verb, args, options) for i in range(len(self))]
+            futures = [executor.submit(_measure, self._part(slice(i, i + 1)), 0, verb, args, options) for i in order]
             jobs = (future.result() for future in futures)
-        bar = track(range(len(self)), str(verb) if isinstance(verb, str) else "sources", enabled=progress)
-        return [result for _, result in zip(bar, jobs, strict=True)]
+        bar = track(order, str(verb) if isinstance(verb, str) else "sources", enabled=progress)
+        results: list[Any] = [None] * len(self)
+        for i, result in zip(bar, jobs, strict=True):
+            results[i] = result
+        return results
 
-    def _alone(self, index: int) -> Sample:
-        """Sample of one source: what a worker needs."""
-        one = object.__new__(type(self))
-        one.__dict__.update(self.__dict__)
-        one.names = [self.names[index]]
-        one._positions = [self._positions[index]]
-        one._columns = {name: [column[index]] for name, column in self._columns.items()}
-        return one
+    def _along_the_sky(self) -> list[int]:
+        """Numbers of the sources, those of one field after each other: its images are then read once."""
+        from wolter.sky import parse_position
+
+        places = [parse_position(p) for p in self._positions]
+        strips = np.array([(math.floor(dec / _STRIP), ra) for ra, dec in places])
+        return [int(i) for i in np.lexsort((strips[:, 1], strips[:, 0]))]
+
+    def _part(self, which: slice) -> Self:
+        """Sample of some of the sources; of one, it is what a worker needs."""
+        part = object.__new__(type(self))
+        part.__dict__.update(self.__dict__)
+        part.names = self.names[which]
+        if not part.names:
+            raise DataError("the part of the sample is empty")
+        part._positions = self._positions[which]
+        part._columns = {name: column[which] for name, column in self._columns.items()}
+        return part
 
     # ---------------------------------------------------------------- the verbs of one source, for all of them
+
+    def measure(self, radius: Any, *, executor: Executor | None = None, **options: Any) -> list[Measurement | Failure]:
+        """Counts, signal to noise, coverage and peak of every source in one pass; see `Source.measure`."""
+        return self.run("measure", radius, executor=executor, **options)
 
     def snr(self, radius: Any, *, executor: Executor | None = None, **options: Any) -> np.ndarray:
         """Signal to noise of every source (NaN where it cannot be measured); see `Source.snr`."""
@@ -206,6 +236,14 @@ def _measure(sample: Sample, index: int, verb: Any, args: tuple[Any, ...], optio
         return Failure(name, error)
 
 
+def _pairs(positions: Any) -> list[Any]:
+    """Positions of a SkyCoord array as pairs of Quantity, all converted at once."""
+    from astropy import units as u
+
+    place = positions if positions.frame.name in ("icrs", "fk5") else positions.icrs
+    return [(ra * u.deg, dec * u.deg) for ra, dec in zip(place.ra.deg, place.dec.deg, strict=True)]
+
+
 def _numbers(results: Sequence[Any]) -> np.ndarray:
     return np.array([np.nan if isinstance(r, Failure) else float(r) for r in results])
 
@@ -231,13 +269,13 @@ class ClusterSample(Sample):
         positions: Any,
         library: Library,
         *,
-        redshift: Sequence[float],
+        redshift: ArrayLike,
         names: Sequence[str] | None = None,
         r200: Any = None,
         r500: Any = None,
         r2500: Any = None,
-        richness: Sequence[float] | None = None,
-        richness_error: Sequence[float] | None = None,
+        richness: ArrayLike | None = None,
+        richness_error: ArrayLike | None = None,
         **options: Any,
     ) -> None:
         columns = {

@@ -112,6 +112,7 @@ class Source:
             raise DataError(f"the background annulus {background} is empty or overlaps the source")
         self.background = (float(background[0]), float(background[1]))
         self.radii: dict[str, float] = {n: self.scale.angle(r) for n, r in dict(radii or {}).items() if r is not None}
+        self._matches: dict[str, tuple[Any, SourceMatch]] = {}
         self.search_radius = self._usual_search() if search is None else self.scale.angle(search)
 
     def _usual_search(self) -> float:
@@ -144,7 +145,7 @@ class Source:
         DataError
             If there is none.
         """
-        found = self.library.covering(self.position, mission=self.missions)
+        found = self.library.seeing(self.ra, self.dec, mission=self.missions)
         if self.chosen is not None:
             missing = set(self.chosen) - {e.obsid for e in found}
             if missing:
@@ -266,14 +267,18 @@ class Source:
         if grid is None:
             detector = photometry.detectors_of(self.library, entry, self.band)[0]
             grid = photometry.image(self.library, entry, detector, self.band).grid
-        return match_sources(
-            self._detections(entry.regions, grid),
-            self.ra,
-            self.dec,
-            self.colors,
-            keep_within=self._core(),
-            keep_touching=self._keeps_fragments(),
-        )
+        detected = self._detections(entry.regions, grid)
+        if obsid not in self._matches or self._matches[obsid][0] is not detected:
+            found = match_sources(
+                detected,
+                self.ra,
+                self.dec,
+                self.colors,
+                keep_within=self._core(),
+                keep_touching=self._keeps_fragments(),
+            )
+            self._matches[obsid] = (detected, found)
+        return self._matches[obsid][1]
 
     def _detections(self, regions: Path, grid: ImageGrid) -> tuple[DetectedSource, ...]:
         """The detections of a region file, read once for all the sources of its field."""
@@ -395,7 +400,9 @@ class Source:
     def _finder(self) -> Callable[..., Peak]:
         return simple_peak
 
-    def measure(self, radius: Any, obsid: str | None = None, detector: str | None = None, *, band: Any = None) -> Any:
+    def measure(
+        self, radius: Any, obsid: str | None = None, detector: str | None = None, *, band: Any = None
+    ) -> Measurement:
         """Counts, signal to noise, coverage and peak in one pass.
 
         Parameters
