@@ -133,14 +133,17 @@ def _identity(index: CalibrationIndex, query: Query) -> dict[str, NDArray[np.boo
     }
 
 
-def _refused_boundaries(index: CalibrationIndex, query: Query) -> list[int]:
-    """Numbers of the boundaries that do not pass the expression."""
+def _refused(index: CalibrationIndex, query: Query, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which boundaries of some rows do not pass the expression, by their number; the last one stands for none (-1)."""
     names = query.expression.names
-    return [
-        i
-        for i, boundary in enumerate(index.boundaries)
-        if boundary.name in names and not query.expression.accepts(boundary, overlap=query.exact)
-    ]
+    bad = np.zeros(len(index.boundaries) + 1, dtype=bool)
+    present = np.zeros_like(bad)
+    present[index.boundary_codes[rows]] = True
+    for code in np.flatnonzero(present[:-1]):
+        boundary = index.boundaries[code]
+        if boundary.name in names and not query.expression.accepts(boundary, overlap=query.exact):
+            bad[code] = True
+    return bad
 
 
 def select(index: CalibrationIndex, query: Query) -> NDArray[np.int64]:
@@ -165,17 +168,14 @@ def select(index: CalibrationIndex, query: Query) -> NDArray[np.int64]:
     keep = np.ones(len(index), dtype=bool)
     for mask in _identity(index, query).values():
         keep &= mask
-    refused = _refused_boundaries(index, query) if query.expression else []
-    if refused:
-        bad = np.zeros(len(index.boundaries) + 1, dtype=bool)  # the last one stands for "none", -1
-        bad[refused] = True
-        rows = np.flatnonzero(keep)
-        keep[rows] = ~bad[index.boundary_codes[rows]].any(axis=1)
     reference = index.columns["REF_TIME"]
     if query.start is not None:
         keep &= reference <= query.start
-        if keep.any():
-            keep &= reference >= reference[keep].max()
+    if query.expression:
+        rows = np.flatnonzero(keep)
+        keep[rows] = ~_refused(index, query, rows)[index.boundary_codes[rows]].any(axis=1)
+    if query.start is not None and keep.any():
+        keep &= reference >= reference[keep].max()
     if query.stop is not None:
         keep &= reference <= query.stop
     return np.flatnonzero(keep)
@@ -201,10 +201,10 @@ def explain(index: CalibrationIndex, query: Query) -> str:
         keep = left
     rows = np.flatnonzero(keep)
     if query.expression:
-        refused = set(_refused_boundaries(index, query))
-        good = np.array([not refused.intersection(index.boundary_codes[r].tolist()) for r in rows])
+        bad = _refused(index, query, rows)
+        good = ~bad[index.boundary_codes[rows]].any(axis=1)
         if not good.any():
-            guilty = sorted({index.boundary_texts[c] for r in rows for c in index.boundary_codes[r] if c in refused})
+            guilty = sorted(index.boundary_texts[c] for c in np.flatnonzero(bad))
             return (
                 f"{query.expression.text} excludes all {len(rows)} data sets that fit otherwise;"
                 f" their boundaries are {_some(guilty)}"
