@@ -9,7 +9,10 @@ __all__ = ["Axis", "axis_of", "to_kev"]
 HC = 12.39841984  # keV angstrom
 KEV_HZ = 2.417989242e17
 
-_ENERGY = {"kev": 1.0, "ev": 1e3, "mev": 1e-3, "gev": 1e-6, "hz": KEV_HZ}
+_ENERGY = {
+    "kev": 1.0, "ev": 1e3, "mev": 1e-3, "gev": 1e-6, "tev": 1e-9,
+    "hz": KEV_HZ, "khz": 1e-3 * KEV_HZ, "mhz": 1e-6 * KEV_HZ, "ghz": 1e-9 * KEV_HZ,
+}  # fmt: skip
 _WAVE = {"angstrom": 1.0, "a": 1.0, "nm": 0.1, "micron": 1e-4, "um": 1e-4, "mm": 1e-7, "cm": 1e-8, "m": 1e-10}
 
 
@@ -41,6 +44,9 @@ def axis_of(name: str) -> Axis:
         If it is unknown.
     """
     key = name.strip().lower()
+    if len(key) > 1 and ("energy".startswith(key) or "wavelength".startswith(key)):  # setplot energy, setplot wave
+        name = key = "keV" if key[0] == "e" else "angstrom"
+        key = key.lower()
     if "channels".startswith(key) and key:
         return Axis("channel", "channel", 1.0)
     for kind, table in (("energy", _ENERGY), ("wave", _WAVE)):

@@ -22,7 +22,8 @@ class FakeitSettings:
     Parameters
     ----------
     response, arf, background, correction : str
-        File names.
+        File names. Instead of a response another FakeitSettings may be given, which is copied; what is given
+        besides replaces its fields.
     exposure, backExposure : float or str
         s.
     fileName : str
@@ -31,7 +32,7 @@ class FakeitSettings:
 
     def __init__(
         self,
-        response: str = "",
+        response: str | FakeitSettings = "",
         arf: str = "",
         background: str = "",
         exposure: Any = "",
@@ -39,7 +40,13 @@ class FakeitSettings:
         backExposure: Any = "",
         fileName: str = "",
     ) -> None:
-        self.response, self.arf, self.background = response, arf, background
+        if isinstance(response, FakeitSettings):
+            arf, background = arf or response.arf, background or response.background
+            exposure, correction = exposure or response.exposure, correction or response.correction
+            backExposure, fileName = backExposure or response.backExposure, fileName or response.fileName
+            response = response.response
+        self.response: str = response
+        self.arf, self.background = arf, background
         self.exposure, self.correction, self.backExposure, self.fileName = exposure, correction, backExposure, fileName
 
 

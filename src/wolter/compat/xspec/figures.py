@@ -13,7 +13,7 @@ from wolter.compat.xspec.plotkinds import Curve, Window
 
 __all__ = ["draw", "execute"]
 
-_SILENT = ("null", "xs", "xw", "xserve", "xwindow", "xtk", "xterm", "tek", "aqt", "gw")
+_SILENT = ("null", "xs", "xw", "xserve", "xwindow", "xtk", "xterm", "tek", "aqt", "gw", "tk", "xdisp", "x11")
 _FORMATS = {
     "ps": "ps", "vps": "ps", "cps": "ps", "vcps": "ps", "png": "png", "tpng": "png", "pdf": "pdf", "svg": "svg",
     "gif": "png", "vgif": "png",

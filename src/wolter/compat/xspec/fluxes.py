@@ -56,12 +56,13 @@ def _command(text: str, count: int) -> tuple[list[float], int, float]:
     words = str(text).replace(",", " ").split()
     lower = [w.lower() for w in words]
     draws, level = 0, 90.0
-    for flag in ("err", "noerr"):
+    for flag in ("err", "error", "noerr"):
         if flag in lower:
             at = lower.index(flag)
             rest = words[at + 1 :]
             words = words[:at]
-            if flag == "err":
+            lower = lower[:at]
+            if flag != "noerr":
                 draws = int(rest[0]) if rest else 100
                 level = float(rest[1]) if len(rest) > 1 else 90.0
     try:

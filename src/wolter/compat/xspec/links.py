@@ -30,6 +30,7 @@ def tokens(text: str) -> list[tuple[str, str]]:
         if kind == "bad":
             raise ValueError(f"{value!r} in {text!r}")
         if kind in ("par", "int"):
+            value = str(int(value))  # p04 is p4
             model = match["model"] or match["other"] or ""
             out.append(("par", f"{model}.p{value}" if model else f"p{value}"))
         elif kind == "op":

@@ -108,6 +108,9 @@ class Model:
         if name in ("__class__", "__dict__"):
             object.__setattr__(self, name, value)
             return
+        if SESSION.new_attributes and name not in self.componentNames:
+            self.__dict__[name] = value
+            return
         raise AttributeError(f"A model's attribute {name!r} cannot be set; set a parameter, e.g. m.powerlaw.norm = 1")
 
     def __dir__(self) -> list[str]:

@@ -249,10 +249,13 @@ def _link_problem(text: str, error: Exception) -> str:
 def _fields(given: Any) -> list[float | None]:
     """Value, delta and limits of whatever the user gave; None for what is left out."""
     if isinstance(given, str):
-        words = given.split(",") if "," in given else given.split()
-        parts: list[Any] = [w.strip() for w in words]
+        parts: list[Any] = []  # blanks and commas divide; nothing between two commas leaves a value as it is
+        for field in given.split(","):
+            parts += field.split() or [""]
     elif isinstance(given, list | tuple):
         parts = list(given)
+    elif getattr(given, "ndim", 0) == 1:  # an array
+        parts = given.tolist()
     else:
         parts = [given]
     if len(parts) > 6:

@@ -13,6 +13,7 @@ from wolter.compat.xspec import fluxes
 from wolter.compat.xspec.errors import XspecError, missing, translated
 from wolter.compat.xspec.plotextra import EXTRA, extra_window, without_responses
 from wolter.compat.xspec.session import SESSION, ModelEntry
+from wolter.errors import suggest
 from wolter.fit.plot_arrays import Abscissa, PlotArrays, bin_arrays, model_arrays, rebinned_flux
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ _ARGUMENTS = ("model", "emodel", "eemodel", "dem")  # take the name of a model
 _SHORT = {
     "lda": "ldata", "da": "data", "res": "residuals", "resid": "residuals", "rat": "ratio", "del": "delchi",
     "uf": "ufspec", "eeuf": "eeufspec", "cont": "contour", "mo": "model", "chi": "chisq", "back": "background",
+    "m": "model", "efficiency": "efficien", "insensitivity": "insensitv",
 }  # fmt: skip
 _LEVELS = (2.30, 4.61, 9.21)
 
@@ -114,7 +116,7 @@ def full_name(word: str) -> str:
     found = [n for n in _NAMES if key and n.startswith(key)]
     if not found:
         SESSION.out(f"***XSPEC Error: Plot subcommand does not exist: {word}")
-        raise XspecError("")
+        raise XspecError(f"Error: Plot subcommand does not exist: {word}. {suggest(word, plot_names())}".strip())
     return found[0]
 
 

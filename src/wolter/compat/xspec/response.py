@@ -101,6 +101,8 @@ class Response(Restricted):
 
     def setPars(self, *values: Any) -> None:
         """Set slope and offset of the gain, which is switched on."""
+        if len(values) == 1 and isinstance(values[0], dict):
+            values = tuple(values[0].get(number, "") for number in (1, 2))
         if len(values) > 2:
             SESSION.out("***Warning: 'gain' only has 2 parameters.  Extra arguments are ignored.")
         if not all(isinstance(v, int | float | str) for v in values):

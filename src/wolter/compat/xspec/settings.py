@@ -227,8 +227,8 @@ class XspecSettings(Restricted):
         save(fileName, info)
 
     def restore(self, fileName: str) -> None:
-        """Read a command file that `save` wrote."""
-        from wolter.compat.xspec.xcm import restore
+        """Execute a command file: what `save` wrote, and XSPEC's usual commands."""
+        from wolter.compat.xspec.xcmread import restore
 
         restore(fileName)
 

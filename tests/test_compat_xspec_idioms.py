@@ -1,0 +1,161 @@
+"""Forms of PyXspec calls that published scripts and notebooks use, beside those of its manual."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import wolter.compat.xspec as x
+from test_compat_xspec_golden import fresh_session
+from wolter.compat.xspec.restrict import seal
+
+
+def spectrum(number: int = 1) -> x.Spectrum:
+    """A loaded spectrum."""
+    found = x.AllData(number)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def session(shared, monkeypatch):
+    """GRB 070110 with its background and a model; the folder holds its files."""
+    fresh_session(monkeypatch)
+    seal(x.Fit, x.Plot, x.Xset)
+    folder = shared("swift", "grb070110_00255445000")
+    monkeypatch.chdir(folder)
+    x.Xset.chatter = 0
+    x.Spectrum("interval0pc.pi")
+    x.AllData.ignore("**-0.3 10.0-**")
+    x.Fit.statMethod, x.Fit.query = "cstat", "yes"
+    yield x.Model("tbabs*powerlaw", setPars=(0.1, 2.0, 2e-3))
+    x.Plot.setGroup(None)
+    x.Plot.setRebin(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("6.0 0.06 0.1 1 8 9", [6.0, 0.06, 0.1, 1.0, 8.0, 9.0]),
+        ("6.,0.06,,,8.5", [6.0, 0.06, -3.0, -2.0, 8.5, 10.0]),
+        ("6. 0.06,,,8.5", [6.0, 0.06, -3.0, -2.0, 8.5, 10.0]),  # blanks before, commas behind
+        ("6. , , -1. -1.", [6.0, 0.06, -1.0, -1.0, 9.0, 10.0]),
+        (np.array([6.0, 0.06, 0.1, 1.0, 8.0, 9.0]), [6.0, 0.06, 0.1, 1.0, 8.0, 9.0]),
+        (np.float32(6.0), [6.0, 0.06, -3.0, -2.0, 9.0, 10.0]),
+        (["6.0", "0.06"], [6.0, 0.06, -3.0, -2.0, 9.0, 10.0]),
+    ],
+)
+def test_values_of_parameters(session, given, expected):
+    session.powerlaw.PhoIndex.values = given
+    assert session.powerlaw.PhoIndex.values == pytest.approx(expected)
+
+
+def test_links_with_leading_zeros(session):
+    session(3).link = "p02 * 0.001"
+    assert session(3).values[0] == pytest.approx(0.002)
+    assert session(3).link == "= p2*0.001"
+
+
+def test_flux_with_errors_in_words(session):
+    x.Fit.perform()
+    x.Xset.seed = 5
+    x.AllModels.calcFlux("0.5 10.0 error 200 68")
+    flux = spectrum().flux
+    assert flux[1] < flux[0] < flux[2]
+
+
+def test_names_of_plots_and_units(session, capsys):
+    x.Plot("efficiency")
+    x.Plot("m")
+    assert x.Plot.model() == pytest.approx(np.array(session.values(1)) / np.diff(session.energies(1)), rel=1e-9)
+    for given, label in (("energy", "Energy (keV)"), ("wave", "Wavelength"), ("GHz", "GHz")):
+        x.Plot.xAxis = given
+        x.Plot("data")
+        assert label in x.Plot.labels()[0]
+    with pytest.raises(Exception, match=r"does not exist: ldta.*'ldata'"):
+        x.Plot("ldta")
+    x.Plot.xAxis = "keV"
+
+
+def test_settings_of_fakes_are_copied():
+    first = x.FakeitSettings("a.rmf", arf="a.arf", exposure=100.0, fileName="a.fak")
+    second = x.FakeitSettings(first, fileName="b.fak")
+    assert (second.response, second.arf, second.exposure, second.fileName) == ("a.rmf", "a.arf", 100.0, "b.fak")
+    second.arf = "b.arf"
+    assert first.arf == "a.arf"
+
+
+def test_new_attributes_of_models(session):
+    with pytest.raises(AttributeError, match="note"):
+        session.note = 1
+    x.Xset.allowNewAttributes = True
+    session.note = "mine"
+    x.Xset.allowNewAttributes = False
+    assert session.note == "mine"
+    assert session.powerlaw.name == "powerlaw"
+
+
+def test_gains_are_saved(session, tmp_path):
+    response = spectrum().response
+    response.setPars({1: "1.01 0.01", 2: "0.03 -1"})
+    before = x.Fit.statistic
+    x.Xset.save(str(tmp_path / "g.xcm"))
+    x.AllData.clear()
+    x.AllModels.clear()
+    x.Xset.restore(str(tmp_path / "g"))
+    gain = spectrum().response.gain
+    assert (gain.slope.values[0], gain.offset.values[0], gain.offset.frozen) == (1.01, 0.03, True)
+    assert x.Fit.statistic == pytest.approx(before, rel=1e-5)
+    gain.off()
+
+
+# as XSPEC's `save all` and people write them
+COMMANDS = """# comment
+method leven 50 0.01
+abund wilm
+xsect vern
+cosmo 70 0 0.73
+xset delta 0.01
+systematic 0
+data 1:1 interval0pc.pi
+response  1:1 interval0pc.rmf
+arf 1:1 interval0pc.arf
+backgrnd 1 interval0pcback.pi
+ign 1:**-0.3,10.0-**
+statistic cstat 1
+setplot energy
+setplot rebin 3 10
+cpd /null
+mo tbabs*po & 0.1 & 2 & 1e-3
+newpar 2 1.9 0.1
+newp 1 0.05
+freeze 1
+puts "fitting"
+fit 100
+error 1. 2
+pl ldata
+exit
+never reached
+"""
+
+
+def test_command_files_of_xspec(session, tmp_path):
+    x.AllData.clear()
+    x.AllModels.clear()
+    (tmp_path / "user.xcm").write_text(COMMANDS)
+    (tmp_path / "outer.xcm").write_text(f"@{tmp_path / 'user.xcm'}\nthaw 1\nsetplot delete all\n")
+    x.Xset.restore(str(tmp_path / "outer.xcm"))
+    m = x.AllModels(1)
+    assert spectrum().ignoredString().startswith("1-30")
+    assert (m.TBabs.nH.values[0], m.TBabs.nH.frozen) == (0.05, False)
+    low, high, codes = m(2).error
+    assert low < m(2).values[0] < high
+    assert codes == "FFFFFFFFF"
+    assert x.Plot.rebin_of(1) == (3.0, 10, "quad")
+    assert x.Xset.abund == "wilm"
+    assert x.Plot.xAxis == "keV"
+    x.Xset.abund = "angr"
+    for text, name in (("addcomp 1 po", "addcomp"), ("setplot nonsense", "nonsense")):
+        (tmp_path / "bad.xcm").write_text(text)
+        with pytest.raises(NotImplementedError, match=name):
+            x.Xset.restore(str(tmp_path / "bad.xcm"))
