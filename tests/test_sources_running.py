@@ -241,7 +241,7 @@ def test_a_part_of_a_sample(shared, tmp_path):
     assert [s.name for s in part] == ["b", "c"]
     assert [s.redshift for s in part] == [0.2, 0.3]
     assert part["c"].radius("r500") == pytest.approx(0.05)
-    assert part["c"].position.separation(places[2].transform_to("fk5")).arcsec < 0.05
+    assert (part["c"].ra, part["c"].dec) == pytest.approx((149.7, -11.2))
 
 
 # ---------------------------------------------------------------- radii beyond the field
@@ -262,5 +262,7 @@ def test_a_radius_beyond_the_field(shared, tmp_path):
     part = aside.measure(11 * u.arcmin, "0404910601", "PN").covered
     assert part == pytest.approx(aside.coverage(11 * u.arcmin, "0404910601", "PN"))
     assert 0.2 < part < 0.75
-    with pytest.raises(Exception, match=r"background region holds no exposed pixel \(\d+ % of the circle of 30 arcmin"):
+    with pytest.raises(
+        Exception, match=r"background region holds no exposed pixel \([0-9.]+ % of the circle of 30 arcmin"
+    ):
         source.snr(30 * u.arcmin)
