@@ -42,6 +42,7 @@ PUBLIC = {
     "annulus",
     "archive",
     "box",
+    "caldb",
     "circle",
     "ellipse",
     "extract_spectrum",

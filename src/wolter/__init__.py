@@ -12,18 +12,18 @@ from wolter._version import __version__
 from wolter.errors import WolterError, WolterWarning
 
 if TYPE_CHECKING:
-    from wolter import archive, fits, plot, report, sources
+    from wolter import archive, caldb, fits, plot, report, sources
     from wolter.data import (
         ARF,
+        RMF,
         EventList,
         ExposureMap,
-        find_responses,
         Image,
         LightCurve,
         RateMap,
-        RMF,
         Spectrum,
         SpectrumSet,
+        find_responses,
     )
     from wolter.fit import Fit, Grid, predict_mdp
     from wolter.gti import GTI
@@ -82,7 +82,7 @@ _EXPORTS: dict[str, str] = {
     "simulate_observation": "wolter.simulate",
     "sky_image": "wolter.makers",
 }
-_MODULES = ("archive", "fits", "plot", "report", "sources")
+_MODULES = ("archive", "caldb", "fits", "plot", "report", "sources")
 
 __all__ = [
     "ARF",
@@ -112,6 +112,7 @@ __all__ = [
     "annulus",
     "archive",
     "box",
+    "caldb",
     "circle",
     "ellipse",
     "extract_spectrum",
