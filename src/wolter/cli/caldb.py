@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,7 @@ def fetch(
 def _none(found: Any) -> None:
     if not found:
         note(f"wolter: no calibration data fit: {found.explanation}")
-        raise click.exceptions.Exit(1)
+        sys.exit(1)
 
 
 def _copy(caldb: Any, paths: list[Path], folder: Path, overwrite: bool) -> list[Path]:
