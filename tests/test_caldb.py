@@ -682,3 +682,29 @@ def test_compat_xspec_reads_responses_by_address(ixpe, shared, tmp_path, monkeyp
         s.response = near
         assert list(s.response.energies) == far_energies
         xspec.AllData.clear()
+
+
+def test_command_line_takes_responses_of_the_database(ixpe, shared, tmp_path, run, monkeypatch):
+    monkeypatch.setenv("CALDB", str(ixpe))
+    events = shared("ixpe", "sim_mrk501_01004701", "01004701")
+    status, out, err = run(
+        "extract",
+        events,
+        "--detector",
+        "DU1",
+        "--stokes",
+        "neff",
+        "--responses",
+        "caldb",
+        "--output",
+        tmp_path,
+        "--json",
+    )
+    assert status == 0, err
+    spectra = json.loads(out)["spectra"]
+    assert {os.path.basename(s["rmf"]) for s in spectra} == {"ixpe_d1_20170101_alpha075_02.rmf"}
+    monkeypatch.setenv("CALDB", str(tmp_path / "nothing"))
+    status, _, err = run("extract", events, "--responses", "caldb", "--output", tmp_path / "x")
+    assert status == 1
+    assert "no calibration database here" in err
+    assert run("extract", events, "--responses", tmp_path / "nofolder")[0] == 2

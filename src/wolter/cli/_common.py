@@ -19,6 +19,7 @@ __all__ = [
     "AXIS",
     "ENERGY_RANGE",
     "LEVELS",
+    "RESPONSES",
     "check_targets",
     "emit",
     "example",
@@ -210,6 +211,18 @@ class _Levels(click.ParamType):
         return levels
 
 
+class _Responses(click.ParamType):
+    """An existing folder (or file), or the word caldb."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        if str(value).strip().lower() == "caldb":
+            return "caldb"
+        return str(click.Path(exists=True).convert(value, param, ctx))
+
+
+RESPONSES = _Responses()
 ENERGY_RANGE = _EnergyRange()
 AXIS = _Axis()
 LEVELS = _Levels()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wolter.cli._common import ENERGY_RANGE, emit, example, json_option, kev, polite_warnings, seconds
+from wolter.cli._common import ENERGY_RANGE, RESPONSES, emit, example, json_option, kev, polite_warnings, seconds
 from wolter.cli._fit_setup import FitOptions, build_fit, run_fit, start_values
 
 __all__ = ["command"]
@@ -30,7 +30,7 @@ __all__ = ["command"]
 @click.option("--exposure", type=click.FloatRange(0, min_open=True), help="Exposure (s) to predict for.")
 @click.option("--background-rate", type=click.FloatRange(0), default=0.0, help="Background in the source region, 1/s.")
 @click.option("--free-by-group", multiple=True, metavar="PAR", help="With spectra: one value per data group.")
-@click.option("--responses", type=click.Path(exists=True), help="With spectra: folder with responses.")
+@click.option("--responses", type=RESPONSES, help="With spectra: folder with responses, or caldb.")
 @json_option
 def command(
     spectra: tuple[str, ...],
