@@ -52,6 +52,8 @@ class Fit(Interchange):
         Weighting of chi: "standard", "gehrels", "churazov" or "model".
     systematic : float
         Systematic error of the model as a fraction of it (XSPEC's "systematic"), added in quadrature by chi.
+    plans : dict, optional
+        Folding plans made before, which several fits of the same spectra share; new ones are added.
 
     Attributes
     ----------

@@ -135,6 +135,7 @@ class Likelihood:
         self._columns = sum(widths)  # elements of fluxes and folded shapes per row
         self._narrow: dict[tuple[int, tuple[int, ...]], _Piece] = {}
         # folded shapes of the latest points, by the parameters that they depend on
+        self._last: tuple[bytes, Array] = (b"", np.empty(0))
         self._latest: dict[int, tuple[dict[bytes, int], list[Array]]] = {}
         self._shared_responses = type(self)._lit is Likelihood._lit
 
@@ -271,6 +272,9 @@ class Likelihood:
             out[:, bins] = 0.0
         full = self.free.expand(points)[:, None]
         self.n_calls += len(points)
+        key = full.tobytes() if len(points) == 1 else b""
+        if key and key == self._last[0]:  # statistic, test statistic and plots ask for the same point in turn
+            return self._last[1].copy()
         with np.errstate(all="ignore"):
             done: set[int] = set()
             for number, piece in enumerate(self.pieces):
@@ -286,6 +290,8 @@ class Likelihood:
                     else:
                         out[:, self._bins[index]] = values
                         done.add(index)
+        if key:
+            self._last = (key, out.copy())
         return out
 
     def statistic(self, points: Array) -> Array:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from wolter.data.folding import PlanCache
 from wolter.data.spectrum import Spectrum
 from wolter.data.spectrum_set import SpectrumSet
 from wolter.errors import FitError, ParameterError, WolterWarning
@@ -50,6 +51,7 @@ class FitState:
         energy: Any = None,
         weight: str = "standard",
         systematic: float = 0.0,
+        plans: PlanCache | None = None,
     ) -> None:
         if isinstance(model, str):
             model = Model(model, settings=settings)
@@ -59,7 +61,7 @@ class FitState:
         if energy is not None:
             data = data.select(*energy)
         self.dataset = self._dataset_class(
-            data, model.settings, statistic=statistic, weight=weight, systematic=systematic
+            data, model.settings, statistic=statistic, weight=weight, systematic=systematic, cache=plans
         )
         self.table = ParameterTable(model, self.dataset.n_groups)
         self._models = self._model_set_class(self.dataset, model.node)

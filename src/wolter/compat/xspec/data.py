@@ -336,13 +336,17 @@ class Spectrum(Restricted):
         """Net rate, its error, total rate, model rate; counts/s of the noticed channels."""
         if not self.n_noticed:
             return (0.0, 0.0, 0.0, 0.0)
-        mask = self.channel_mask()
-        net, error = self.engine.net_rate(mask)
+        known = self.__dict__.get("_measured")
+        if known is None or known[0] is not self.engine or not np.array_equal(known[1], self._notice):
+            mask = self.channel_mask()
+            measured = *self.engine.net_rate(mask), self.engine.total_rate(mask)
+            self._measured = known = (self.engine, self._notice.copy(), measured)
+        net, error, total = known[2]
         model = 0.0
         if SESSION.ready():
             entry = SESSION.entry_of(self.index)
             model = float((entry.area * SESSION.engine().folded()[entry.number - 1]).sum())
-        return net, error, self.engine.total_rate(mask), model
+        return net, error, total, model
 
     @property
     def noticed(self) -> list[int]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["SESSION", "FitOptions", "NUMBER", "ModelEntry", "Session"]
 
 NUMBER = "_spectrum_number"  # key under which models that depend on the spectrum find its number
+KEPT_PLANS = 200_000_000  # bytes
 NO_ERROR = (0.0, 0.0, "FFFFFFFFF")
 
 
@@ -130,6 +131,7 @@ class Session:
         self.extensions: dict[str, tuple[float, int, str]] = {}  # "low", "high": energy, bins, spacing
         self._regridded: dict[Any, Any] = {}
         self._engine: EngineFit | None = None
+        self._plans: dict[Any, Any] = {}  # folding plans made so far: another model or statistic uses them again
         self._numbers: list[int] = []
         self._joint: JointTable | None = None
         self.covariance: Any = None
@@ -347,7 +349,10 @@ class Session:
             statistic=self.statistics(self._numbers),
             weight=self.options.weight,
             systematic=self.options.systematic,
+            plans=self._plans,
         )
+        while len(self._plans) > 1 and sum(_size(p) for p in self._plans.values()) > KEPT_PLANS:  # the oldest ones go
+            del self._plans[next(iter(self._plans))]
         fit.table = entry.table
         fit._likelihood = None
         return fit
@@ -404,6 +409,12 @@ class Session:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", WolterWarning)
                 self._engine.use_statistic(self.statistics(self._numbers), self.options.weight)
+
+
+def _size(plan: Any) -> int:
+    """Bytes of a folding plan's matrix."""
+    matrix = plan.matrix if plan.dense else plan.matrix.data
+    return int(matrix.nbytes)
 
 
 SESSION = Session()
