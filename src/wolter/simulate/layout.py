@@ -124,11 +124,10 @@ def sky_pixels(
     crpix, cdelt : float
         Reference pixel and pixel size (deg) on both axes.
     """
-    a, d, a0, d0 = np.radians(ra), np.radians(dec), *np.radians(centre)
-    scale = np.sin(d) * np.sin(d0) + np.cos(d) * np.cos(d0) * np.cos(a - a0)
-    xi = np.degrees(np.cos(d) * np.sin(a - a0) / scale)
-    eta = np.degrees((np.sin(d) * np.cos(d0) - np.cos(d) * np.sin(d0) * np.cos(a - a0)) / scale)
-    return crpix - xi / cdelt, crpix + eta / cdelt
+    from wolter.sky import TanWCS
+
+    wcs = TanWCS((crpix, crpix), centre, ((-cdelt, 0.0), (0.0, cdelt)), projection="TAN", frame="fk5")
+    return wcs.sky_to_pixel(ra, dec)
 
 
 def sky_columns(

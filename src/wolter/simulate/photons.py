@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = [
     "draw_angles",
     "draw_channels",
-    "draw_king_offsets",
     "draw_photon_bins",
     "live_events",
     "orbit_gti",
@@ -118,32 +117,6 @@ def draw_angles(modulation: np.ndarray, angle: np.ndarray, rng: np.random.Genera
         phi[todo[kept]] = trial[kept]
         todo = todo[~kept]
     return phi
-
-
-def draw_king_offsets(
-    number: int, core: float, slope: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Offsets of photons from a point source, for a King profile (1 + (r/core)^2)^-slope.
-
-    The encircled fraction 1 - (1 + (r/core)^2)^(1 - slope) is inverted.
-
-    Parameters
-    ----------
-    number : int
-        How many photons.
-    core : float
-        Core radius, in the unit of the result.
-    slope : float
-        Exponent, greater than one.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    dx, dy : ndarray, shape (number,)
-    """
-    radius = core * np.sqrt((1.0 - rng.random(number)) ** (1.0 / (1.0 - slope)) - 1.0)
-    theta = rng.uniform(0.0, 2.0 * np.pi, number)
-    return radius * np.cos(theta), radius * np.sin(theta)
 
 
 def orbit_gti(start: float, exposure: float, *, period: float, visible: float) -> GTI:

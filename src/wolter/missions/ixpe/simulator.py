@@ -34,12 +34,12 @@ from wolter.simulate.observation import Scene, source_spectrum
 from wolter.simulate.photons import (
     draw_angles,
     draw_channels,
-    draw_king_offsets,
     draw_photon_bins,
     live_events,
     orbit_gti,
     times_in_gti,
 )
+from wolter.simulate.shapes import draw_king_radii
 
 __all__ = ["simulate"]
 
@@ -176,7 +176,9 @@ def _detector_events(
     amplitude = np.minimum(modulation[bins] * source.degree[bins] * relative, 1.0)
     phi = draw_angles(amplitude, source.angle[bins], rng)
     pixel_arcsec = PIXEL_DEG * 3600.0
-    dx, dy = draw_king_offsets(number, PSF_CORE_ARCSEC / pixel_arcsec, PSF_SLOPE, rng)
+    radius = draw_king_radii(number, PSF_CORE_ARCSEC / pixel_arcsec, PSF_SLOPE, rng)
+    theta = rng.uniform(0.0, 2.0 * np.pi, number)
+    dx, dy = radius * np.cos(theta), radius * np.sin(theta)
     x0, y0 = _source_pixel(scene)
     if scene.shape.kind != "point":
         sx, sy = scene.shape.draw(number, rng)

@@ -21,6 +21,7 @@ import numpy as np
 
 from wolter import fits
 from wolter.gti import GTI
+from wolter.makers.aspect import LiveTime
 from wolter.mission import Mission
 from wolter.missions.nustar.description import PIXEL_ARCSEC
 from wolter.missions.nustar.geometry import DETECTORS, OPTICAL_AXIS, REFERENCE, SHIFT
@@ -186,7 +187,7 @@ class _Module:
             raise
         self._times.set_result(events.time)
         time, live = self.livetime()
-        deadc = _mean_live(time, live, self.gti)
+        deadc = LiveTime.from_samples(time, live).mean(self.gti)
         self.told[self.module] = {
             "events": len(events),
             "source": int(events.source.sum()),
@@ -304,11 +305,6 @@ class _Module:
         )
         data = {"TIME": (self.axis.time, "s")} | {k: (v, "pixel") for k, v in columns.items()}
         return [fits.primary(fits.Header(common)), _table(name, data, header)]
-
-
-def _mean_live(time: np.ndarray, live: np.ndarray, gti: GTI) -> float:
-    """Mean live fraction inside the good time: each value holds until the next second."""
-    return float((live * gti.bin_exposure(np.append(time, time[-1] + 1.0))).sum() / gti.exposure)
 
 
 def _table(name: str, data: dict[str, tuple[np.ndarray, str]], header: fits.Header) -> fits.TableHDU:
