@@ -2,11 +2,13 @@
 
 Detector coordinates DETX, DETY are in units of 0.05 arcsec. The relations of RAWX, RAWY to DETX, DETY and of these
 to the sky were measured on the event lists of two MOS observations (31,000 to 72,000 events each): CCD positions
-agree to one unit between them, boresights to two units and angles to 0.001 deg; so were the first and last rows and
-columns with good events. The pn relations are taken from the events at hand. Fields of view: the regions that the
-XMM-Newton Extended Source Analysis Software (Snowden & Kuntz, ESAS Cookbook) selects with; the events of both
-observations end there to 60 units. The optical axes are the positions that exposure maps of the observatory's own
-software record (XCEN, YCEN), in detector coordinates, mean of two observations 9 arcsec apart.
+agree to one unit between them, boresights to two units and angles to 0.001 deg. So were the first and last rows and
+columns with good events, in eighths of the sides (three events a row and eighth: half a pixel), and the rim of the
+field of view, in 36 sectors (20 events in 100 units and sector), which departs by up to five pixels from the circles
+that the XMM-Newton Extended Source Analysis Software selects with (Snowden & Kuntz, ESAS Cookbook); its boxes are
+those of that software. The pn relations are taken from the events at hand, its field of view from the same software.
+The optical axes are the positions that exposure maps of the observatory's own software record (XCEN, YCEN), in
+detector coordinates, mean of two observations 9 arcsec apart.
 """
 
 from __future__ import annotations
@@ -42,6 +44,8 @@ class Camera:
         DETX, DETY.
     circles : tuple
         Field of view: (x, y, radius) of circles,
+    rim : tuple of float
+        Departure of the field's edge from the first circle, in equal sectors from DETX to DETY,
     boxes : tuple
         and (x, y, half width, half height) of boxes that add to them.
     limits : tuple or None
@@ -50,8 +54,9 @@ class Camera:
         RAW to DET, ``(2, 3)`` arrays: ``DET = m @ (RAWX, RAWY, 1)``; empty where the events have to tell.
     border : tuple of int or None
         First and last RAWX and RAWY that give good events.
-    windows : mapping
-        First RAWX, first and last RAWY of CCDs whose edges see less: another one covers their last rows.
+    sides : mapping
+        For CCDs whose sides see less, the first or last good RAWX ("x0", "x1") or RAWY ("y0", "y1") in eighths of the
+        side: CCDs of different height and turn shade their neighbours.
     dispersion : tuple of float or None
         Unit vector (DETX, DETY) along which the gratings in front of the camera disperse.
     """
@@ -62,11 +67,12 @@ class Camera:
     turn_deg: float
     optical_axis: tuple[float, float]
     circles: tuple[tuple[float, float, float], ...]
+    rim: tuple[float, ...] = (0.0,)
     boxes: tuple[tuple[float, float, float, float], ...] = ()
     limits: tuple[float, float, float, float] | None = None
     ccds: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
     border: tuple[int, int, int, int] | None = None
-    windows: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
+    sides: Mapping[int, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
     dispersion: tuple[float, float] | None = None
 
     def to_angle(self, raw_to_det: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -113,6 +119,30 @@ _MOS2 = {
     7: _turned(22.0237, -13320.1, -22.0230, -6812.8),
 }
 
+# Units of 0.05 arcsec, at 5, 15, 25 ... deg; sectors without CCD are interpolated.
+_RIM1 = (
+    -35, -23, -3, 17, 37, 27, 33, -21, -64, -52, -45, -47, -35, -53, -55, -58, -62, -97,
+    -49, -1, -13, -25, -37, 66, 80, 80, 60, 60, 60, 46, -86, -89, -70, -52, -29, -7,
+)  # fmt: skip
+_RIM2 = (
+    14, -32, -39, -46, -54, 35, 1, -5, -90, -57, 51, -2, -17, -26, -31, -37, -42, -54,
+    -57, -74, -56, -18, 38, 80, 80, 60, 60, 60, 60, 60, -19, 26, 21, 15, 10, -34,
+)  # fmt: skip
+_SIDES1 = {
+    1: {"x0": (4, 6, 7, 6, 5, 5, 4, 4), "y1": (591, 591, 590, 590, 585, 585, 585, 585)},
+    2: {"x1": (594, 594, 594, 596, 596, 596, 596, 596), "y0": (3,) * 8, "y1": (589,) * 8},
+    4: {"y1": (586, 586, 587, 587, 588, 588, 588, 588)},
+    5: {"y0": (3,) * 8},
+    6: {"x0": (3, 3, 3, 3, 5, 8, 8, 8)},
+}
+_SIDES2 = {
+    1: {"x0": (2, 2, 2, 2, 2, 2, 5, 5), "y1": (592, 592, 592, 592, 591, 591, 591, 591)},
+    2: {"x1": (595, 594, 593, 592, 596, 596, 597, 597), "y0": (10,) * 8},
+    4: {"y0": (10,) * 8, "y1": (597,) * 8},
+    5: {"y0": (3,) * 8},
+    7: {"y0": (5,) * 8},
+}
+
 CAMERAS: Mapping[str, Camera] = MappingProxyType(
     {
         "M1": Camera(
@@ -122,10 +152,11 @@ CAMERAS: Mapping[str, Camera] = MappingProxyType(
             turn_deg=0.003,
             optical_axis=(175.0, 469.0),
             circles=((97.0, -172.0, 17152.0),),
+            rim=_RIM1,
             boxes=((-2683.5, -15917.0, 2780.5, 1340.0), (2743.5, -16051.0, 2579.5, 1340.0)),
             ccds=MappingProxyType(_MOS1),
             border=(2, 597, 2, 599),
-            windows=MappingProxyType({1: (4, 2, 591), 2: (2, 2, 589), 4: (2, 2, 588)}),
+            sides=MappingProxyType(_SIDES1),
             dispersion=(0.0, -1.0),
         ),
         "M2": Camera(
@@ -135,10 +166,11 @@ CAMERAS: Mapping[str, Camera] = MappingProxyType(
             turn_deg=-0.290,
             optical_axis=(222.0, -1194.0),
             circles=((-61.0, -228.0, 17085.0),),
+            rim=_RIM2,
             boxes=((14.4, -16567.6, 5552.6, 795.6),),
             ccds=MappingProxyType(_MOS2),
             border=(2, 597, 2, 599),
-            windows=MappingProxyType({1: (2, 2, 592), 2: (2, 10, 599), 4: (2, 10, 597), 7: (2, 5, 599)}),
+            sides=MappingProxyType(_SIDES2),
             dispersion=(1.0, 0.0),
         ),
         "PN": Camera(
@@ -176,7 +208,10 @@ def field_of_view(camera: Camera, ccd: int) -> NDArray[np.bool_]:
     dx, dy = (m[0] * x + m[1] * y + m[2] for m in raw_to_det)
     seen = np.zeros(camera.shape, dtype=bool)
     for cx, cy, radius in camera.circles:
-        seen |= (dx - cx) ** 2 + (dy - cy) ** 2 <= radius**2
+        step = 360.0 / len(camera.rim)
+        azimuth = np.degrees(np.arctan2(dy - cy, dx - cx))
+        rim = np.interp(azimuth, step * (np.arange(len(camera.rim)) + 0.5), camera.rim, period=360.0)
+        seen |= np.hypot(dx - cx, dy - cy) <= radius + rim
     for cx, cy, width, height in camera.boxes:
         seen |= (np.abs(dx - cx) <= width) & (np.abs(dy - cy) <= height)
     if camera.limits is not None:
@@ -184,6 +219,13 @@ def field_of_view(camera: Camera, ccd: int) -> NDArray[np.bool_]:
         seen &= (np.abs(dx - cx) <= width) & (np.abs(dy - cy) <= height)
     if camera.border is not None:
         x0, x1, y0, y1 = camera.border
-        x0, y0, y1 = camera.windows.get(ccd, (x0, y0, y1))
-        seen &= (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
+        sides = camera.sides.get(ccd, {})
+
+        def limit(side: str, usual: int, along: NDArray[np.float64], length: int) -> NDArray[Any]:
+            """First or last good row or column at each pixel."""
+            parts = np.array(sides.get(side, (usual,)))
+            return parts[np.minimum((along - 1) * len(parts) // length, len(parts) - 1).astype(int)]
+
+        seen &= (x >= limit("x0", x0, y, rows)) & (x <= limit("x1", x1, y, rows))
+        seen &= (y >= limit("y0", y0, x, columns)) & (y <= limit("y1", y1, x, columns))
     return seen
