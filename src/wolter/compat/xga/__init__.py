@@ -13,7 +13,7 @@ from typing import Any
 __version__ = "1.0.0"
 
 _SUBMODULES = (
-    "exceptions", "generate", "imagetools", "products", "samples", "sas", "sources", "utils",
+    "exceptions", "generate", "imagetools", "products", "samples", "sas", "sources", "sourcetools", "utils",
 )  # fmt: skip
 _SETTINGS = ("NUM_CORES", "OUTPUT", "xga_conf", "CENSUS", "BLACKLIST", "CONFIG_FILE", "CONFIG_PATH", "USABLE")
 
@@ -27,7 +27,7 @@ def __getattr__(name: str) -> Any:
         from wolter.compat.xga import configuration
 
         return configuration.setting(name)
-    if name in ("sourcetools", "models", "relations", "tools", "xspec", "ciao", "esass"):
+    if name in ("models", "relations", "tools", "xspec", "ciao", "esass"):
         raise NotImplementedError(f"xga.{name} is not part of Wolter; see wolter.sources and wolter.fit")
     raise AttributeError(f"module 'xga' has no attribute {name!r}")
 

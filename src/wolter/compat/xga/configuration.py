@@ -75,8 +75,10 @@ def configuration() -> ConfigParser:
 
 def number_of_cores() -> int:
     """``num_cores`` of the configuration; 90 % of the machine's for "auto"."""
-    if "cores" in _STATE:
-        return int(_STATE["cores"])
+    import wolter.compat.xga as package
+
+    if "NUM_CORES" in vars(package):  # a script has set xga.NUM_CORES
+        return int(vars(package)["NUM_CORES"])
     value = configuration().get("XGA_SETUP", "num_cores", fallback="auto").strip()
     return int(value) if value.isdigit() else max(1, int(0.9 * (os.cpu_count() or 1)))
 
@@ -171,8 +173,3 @@ def _numbers(section: Any, key: str) -> list[str]:
         return [str(v) for v in ast.literal_eval(section.get(key, "[]"))]
     except (ValueError, SyntaxError):
         return []
-
-
-def set_number_of_cores(value: int) -> None:
-    """Overrule ``num_cores`` for this session."""
-    _STATE["cores"] = int(value)

@@ -10,6 +10,7 @@ from astropy.units import Quantity, Unit, UnitConversionError, deg
 
 from wolter.compat.xga import views
 from wolter.compat.xga.exceptions import PeakConvergenceFailedError
+from wolter.compat.xga.facts import refuse
 from wolter.data import EventList as _EventList
 from wolter.data import ExposureMap as _ExposureMap
 from wolter.data import Image as _Image
@@ -32,6 +33,13 @@ _FAR = -100  # pixel of a position that is not on the sky of an image
 def _whole_pixels(values: Any) -> Any:
     """Pixels as a Quantity of whole numbers."""
     return Quantity(np.round(values).astype(int), "pix", dtype=int)  # type: ignore[call-overload]
+
+
+def _slices(x_limits: Any, y_limits: Any) -> tuple[slice, slice]:
+    """Part of an image between limits of rows and columns."""
+    low, high = (None, None) if y_limits is None else y_limits
+    left, right = (None, None) if x_limits is None else x_limits
+    return slice(low, high), slice(left, right)
 
 
 class BaseProduct:
@@ -80,11 +88,69 @@ class BaseProduct:
         """Lower and upper energy."""
         return self._energy_bounds
 
+    @property
+    def local_file(self) -> bool:
+        """Whether the file is on this machine."""
+        return True
+
+    force_remote = False
+    gen_errors: tuple[str, ...] = ()
+    gen_warnings: tuple[str, ...] = ()
+
+    @property
+    def fsspec_kwargs(self) -> dict[str, Any]:
+        """Options for remote files: none."""
+        return {}
+
+    @property
+    def pretty_telescope_name(self) -> str | None:
+        """Name of the telescope as it is written."""
+        return None if self.telescope is None else views.NAMES.get(self.telescope, self.telescope)
+
+    @property
+    def radec_sys(self) -> str | None:
+        """Celestial system of the header."""
+        header: Any = getattr(self, "header", {})
+        return header.get("RADECSYS", header.get("RADESYS"))
+
+    @property
+    def radec_equinox(self) -> float | None:
+        """EQUINOX of the header."""
+        header: Any = getattr(self, "header", {})
+        return header.get("EQUINOX")
+
+    def parse_stderr(self) -> tuple[list[str], list[dict], list]:
+        """Errors and warnings of the task that made it: none."""
+        return [], [], []
+
+    def raise_errors(self) -> None:
+        """Raise what the task that made it reported: nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        refuse(self, name)
+
 
 class EventList(BaseProduct):
     """An event list; its table is read when asked for."""
 
     _prod_type = "events"
+    sky_x_col, sky_y_col, det_x_col, det_y_col, raw_x_col, raw_y_col = "X", "Y", "DETX", "DETY", "RAWX", "RAWY"
+    en_col, evt_tab_name, imaging = "PI", "EVENTS", True
+    ev_per_channel = Quantity(1, "eV / chan")
+
+    def __init__(self, path: str, obs_id: str | None = None, instrument: str | None = None, *args: Any, **options: Any):
+        super().__init__(path, str(obs_id), str(instrument), *args, **options)
+        if obs_id is None or instrument is None:
+            names = {"EPN": "pn", "EMOS1": "mos1", "EMOS2": "mos2"}
+            header = self.header
+            self.obs_id = str(header.get("OBS_ID", "")) if obs_id is None else obs_id
+            inside = str(header.get("INSTRUME", ""))
+            self.instrument = names.get(inside, inside) if instrument is None else instrument
+
+    @property
+    def obs_ids(self) -> list[str]:
+        """The ObsID."""
+        return [self.obs_id]
 
     @property
     def events(self) -> _EventList:
@@ -96,12 +162,51 @@ class EventList(BaseProduct):
         """Header of the events."""
         return self.events.header
 
-    def get_columns_from_data(self, columns: str | list[str]) -> Any:
-        """Columns by name, as an astropy Table."""
-        from astropy.table import Table
+    @property
+    def event_header(self) -> Any:
+        """Header of the events."""
+        return self.events.header
 
-        names = [columns] if isinstance(columns, str) else list(columns)
-        return Table({name: self.events.read(name) for name in names})
+    @property
+    def data(self) -> Any:
+        """All columns, as a DataFrame."""
+        return self.get_columns_from_data(list(self.events.columns))
+
+    @property
+    def radec_sky_wcs(self) -> Any:
+        """Relation of X and Y and the sky."""
+        from astropy.io.fits import Header
+        from astropy.wcs import WCS
+
+        return WCS(Header(dict(self.events.wcs.header_cards())))
+
+    @property
+    def deg_per_sky(self) -> Quantity:
+        """Degrees per unit of X and Y."""
+        from wolter.compat.xga.utils import xmm_sky
+
+        return Quantity(self.events.wcs.pixel_scale_deg, deg / xmm_sky)
+
+    @property
+    def sky_pix_lims(self) -> tuple[Quantity, Quantity]:
+        """Legal limits of X and of Y."""
+        from wolter.compat.xga.utils import xmm_sky
+
+        bounds = self.events.bounds
+        if bounds is None:
+            raise ValueError("the event list does not say how large its plane is")
+        low_x, high_x, low_y, high_y = bounds
+        return Quantity([low_x, high_x], xmm_sky), Quantity([low_y, high_y], xmm_sky)
+
+    def unload(self, unload_data: bool = True, unload_header: bool = True) -> None:
+        """Nothing is held in memory."""
+
+    def get_columns_from_data(self, col_names: str | list[str]) -> Any:
+        """Columns by name, as a DataFrame."""
+        import pandas as pd
+
+        names = [col_names] if isinstance(col_names, str) else list(col_names)
+        return pd.DataFrame(self.events.read_columns(names))
 
 
 class Image(BaseProduct):
@@ -127,7 +232,8 @@ class Image(BaseProduct):
         self._wcs: dict[str, Any] = {"radec": radec_wcs, "skyxy": skyxy_wcs, "detxy": detxy_wcs}
         self._wcs_read = radec_wcs is not None
         self.psf_corrected, self.psf_model, self.psf_algorithm = False, None, None
-        self.smoothed = smoothed
+        self.psf_bins, self.psf_iterations = None, None
+        self.smoothed, self.smoothing_info, self.smoothed_method = smoothed, smoothed_info, None
         self.matched_regions = matched_regs
         if regs is not None:
             self.regions = regs
@@ -310,11 +416,6 @@ class Image(BaseProduct):
     def _plotted(self, mask_edges: bool) -> np.ndarray:
         return self.data
 
-    def __getattr__(self, name: str) -> Any:
-        if name in ("edit_regions", "dynamic_view", "parse_smoothing", "inventory_entry"):
-            raise NotImplementedError(f"{type(self).__name__}.{name} is not available in Wolter's XGA interface")
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
 
 class ExpMap(Image):
     """An exposure map."""
@@ -331,7 +432,7 @@ class ExpMap(Image):
         """Exposure of the pixel at a position."""
         return Quantity(float(self.data[self._element(at_coord)]), "s")
 
-    def get_count(self, at_coord: Quantity) -> Quantity:
+    def get_count(self, *args: Any, **kwargs: Any) -> Quantity:
         """Exposure maps have no counts."""
         raise NotImplementedError("an exposure map has no counts; use get_exp")
 
@@ -426,21 +527,27 @@ class RateMap(Image):
         back_mask: np.ndarray,
         exp_corr: bool = True,
         allow_negative: bool = False,
-        *_: Any,
+        x_slice_lims: Any = None,
+        y_slice_lims: Any = None,
     ) -> float:
-        """Signal to noise of a source mask against a background mask."""
+        """Signal to noise of a source mask against a background mask, in a part of the image if limits are given."""
+        part = _slices(x_slice_lims, y_slice_lims)
         return signal_to_noise(
-            self.image.data,
-            self.expmap.data,
-            source_mask,
-            back_mask,
+            self.image.data[part],
+            self.expmap.data[part],
+            np.asarray(source_mask)[part],
+            np.asarray(back_mask)[part],
             exposure_corrected=exp_corr,
             allow_negative=allow_negative,
         )
 
-    def background_subtracted_counts(self, source_mask: np.ndarray, back_mask: np.ndarray, *_: Any) -> Quantity:
+    def background_subtracted_counts(
+        self, source_mask: np.ndarray, back_mask: np.ndarray, x_slice_lims: Any = None, y_slice_lims: Any = None
+    ) -> Quantity:
         """Counts of a source mask less those of a background mask, scaled by area."""
-        return Quantity(net_counts(self.image.data, self.expmap.data, source_mask, back_mask), "ct")
+        part = _slices(x_slice_lims, y_slice_lims)
+        arrays = (self.image.data, self.expmap.data, np.asarray(source_mask), np.asarray(back_mask))
+        return Quantity(net_counts(*(array[part] for array in arrays)), "ct")
 
     def unload(self, unload_data: bool = True, unload_header: bool = False) -> None:
         """Forget what was read."""
@@ -449,3 +556,12 @@ class RateMap(Image):
 
     def _plotted(self, mask_edges: bool) -> np.ndarray:
         return self.data * self.edge_mask if mask_edges else self.data
+
+
+def __getattr__(name: str) -> Any:
+    if name in (
+        "AggregateLightCurve", "AnnularSpectra", "BaseAggregateProduct", "BaseAggregateProfile1D", "BaseProfile1D",
+        "LightCurve", "PSF", "PSFGrid", "ScalingRelation", "Spectrum",
+    ):  # fmt: skip
+        raise NotImplementedError(f"xga.products.{name} is not available; see wolter.data and wolter.fit")
+    raise AttributeError(f"module 'xga.products' has no attribute {name!r}")

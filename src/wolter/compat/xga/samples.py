@@ -11,7 +11,10 @@ from astropy.units import Quantity
 
 from wolter._progress import track
 from wolter.compat.xga.exceptions import NoMatchFoundError, NoValidObservationsError
+from wolter.compat.xga.facts import refuse
+from wolter.compat.xga.ranking import Ranking
 from wolter.compat.xga.sources import BaseSource, ExtendedSource, GalaxyCluster, PointSource
+from wolter.errors import WolterError
 
 __all__ = ["BaseSample", "ClusterSample", "ExtendedSample", "PointSample"]
 
@@ -76,6 +79,50 @@ class BaseSample:
         """Redshifts."""
         return np.array([np.nan if s.redshift is None else s.redshift for s in self])
 
+    def __getattr__(self, name: str) -> Any:
+        refuse(self, name)
+
+    suppressed_warnings: tuple[str, ...] = ()
+
+    @property
+    def nHs(self) -> Quantity:
+        """Galactic columns, 10²² cm⁻²."""
+        return Quantity([s.nH for s in self])
+
+    @property
+    def cosmo(self) -> Any:
+        """Cosmology of the sources."""
+        return self[0].cosmo
+
+    @property
+    def telescopes(self) -> list[str]:
+        """Telescopes that saw the sources."""
+        return ["xmm"]
+
+    @property
+    def src_telescopes(self) -> dict[str, list[str]]:
+        """Telescopes by source."""
+        return {name: s.telescopes for name, s in self._sources.items()}
+
+    @property
+    def src_obs_ids(self) -> dict[str, Any]:
+        """ObsIDs by source."""
+        return {name: s.obs_ids for name, s in self._sources.items()}
+
+    @property
+    def detected(self) -> dict[str, Any]:
+        """Whether each source is among the detections, by ObsID."""
+        return {name: s.detected for name, s in self._sources.items()}
+
+    @property
+    def any_detection(self) -> dict[str, bool]:
+        """Whether each source is among the detections of any observation."""
+        return {name: any(s.detected.values()) for name, s in self._sources.items()}
+
+    def offsets(self, off_unit: Any = "arcmin") -> Quantity:
+        """Distances of positions and peaks."""
+        return Quantity([s.offset(off_unit) for s in self])
+
     @property
     def instruments(self) -> dict[str, Any]:
         """Instruments by source and ObsID."""
@@ -94,6 +141,8 @@ class PointSample(BaseSample):
 
     _kind = PointSource
     _per_source = ("point_radius",)
+    point_radii = property(lambda self: _quantities(s.point_radius for s in self), doc="Radius of each source")
+    point_radii_unit = property(lambda self: self.point_radii.unit, doc="Unit of the radii")
 
 
 class ExtendedSample(BaseSample):
@@ -101,6 +150,8 @@ class ExtendedSample(BaseSample):
 
     _kind = ExtendedSource
     _per_source = ("custom_region_radius",)
+    custom_radii = property(lambda self: _quantities(s.custom_radius for s in self), doc="Radius of each source")
+    custom_radii_unit = property(lambda self: self.custom_radii.unit, doc="Unit of the radii")
 
 
 class ClusterSample(BaseSample):
@@ -119,8 +170,15 @@ class ClusterSample(BaseSample):
     r500 = property(lambda self: self._radii("r500"), doc="R500 of each cluster, kpc")
     r2500 = property(lambda self: self._radii("r2500"), doc="R2500 of each cluster, kpc")
 
-    def _snr(self, name: str) -> np.ndarray:
-        return np.array([s.get_snr(name) for s in self])
+    def _snr(self, name: str) -> Ranking:
+        return Ranking([self._one(source, name) for source in self])
+
+    @staticmethod
+    def _one(source: BaseSource, name: str) -> float:
+        try:
+            return source.get_snr(name)
+        except (ValueError, WolterError):  # it has no such radius, or its field does not cover it
+            return float("nan")
 
     r200_snr = property(lambda self: self._snr("r200"), doc="Signal to noise within R200")
     r500_snr = property(lambda self: self._snr("r500"), doc="Signal to noise within R500")
@@ -130,3 +188,23 @@ class ClusterSample(BaseSample):
     def richness(self) -> Quantity:
         """Richness and error of each cluster."""
         return Quantity([s.richness for s in self])  # type: ignore[attr-defined]
+
+    @property
+    def wl_mass(self) -> Quantity:
+        """Weak-lensing mass and error of each cluster."""
+        return Quantity([s.weak_lensing_mass for s in self])  # type: ignore[attr-defined]
+
+    def get_radius(self, rad_name: str) -> Quantity:
+        """Radius of a name of each cluster, kpc."""
+        return self._radii(rad_name.lower())
+
+
+def _quantities(values: Any) -> Quantity:
+    """Angles of which some may be missing."""
+    return Quantity([np.nan if v is None else v.to_value("deg") for v in values], "deg")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "StarSample":
+        raise NotImplementedError("xga.samples.StarSample is not available; declare a PointSample")
+    raise AttributeError(f"module 'xga.samples' has no attribute {name!r}")

@@ -16,6 +16,7 @@ from wolter.compat.xga.exceptions import (
     NotAssociatedError,
     PeakConvergenceFailedError,
 )
+from wolter.compat.xga.facts import ByTelescope, SourceFacts
 from wolter.compat.xga.imagetools.misc import pix_deg_scale
 from wolter.compat.xga.products import ExpMap, Image, RateMap
 from wolter.compat.xga.ranking import Ranking
@@ -25,7 +26,7 @@ from wolter.sources import ExtendedSource as _ExtendedSource
 from wolter.sources import GalaxyCluster as _GalaxyCluster
 from wolter.sources import NullSource as _NullSource
 from wolter.sources import PointSource as _PointSource
-from wolter.sources import Source, column_density, photometry
+from wolter.sources import Source, SourcePeak, column_density, photometry
 from wolter.sources.masks import pixel_annulus
 
 __all__ = ["BaseSource", "ExtendedSource", "GalaxyCluster", "NullSource", "PointSource"]
@@ -51,7 +52,7 @@ def _arguments(telescope: Any, obs_id: Any) -> str | None:
     return None if obs_id == "combined" else obs_id
 
 
-class BaseSource:
+class BaseSource(SourceFacts):
     """A position and the XMM-Newton observations that cover it."""
 
     _kind: type[Any] = Source
@@ -117,9 +118,10 @@ class BaseSource:
         return Ranking([entry.obsid for entry in self._source.observations])
 
     @property
-    def instruments(self) -> dict[str, list[str]]:
+    def instruments(self) -> ByTelescope:
         """Instruments by ObsID."""
-        return {e.obsid: [INSTRUMENTS[d] for d in e.detectors if d in INSTRUMENTS] for e in self._source.observations}
+        entries = self._source.observations
+        return ByTelescope({e.obsid: [INSTRUMENTS[d] for d in e.detectors if d in INSTRUMENTS] for e in entries})
 
     @property
     def nH(self) -> Quantity:
@@ -130,7 +132,7 @@ class BaseSource:
     def peak(self) -> Quantity:
         """X-ray peak of everything put together, in the band of the peak."""
         if not self.use_peak:
-            raise AttributeError("use_peak is False: no peak has been looked for")
+            return self.ra_dec
         if self._found_peak is None:
             try:
                 self._found_peak = self._source.peak()
@@ -138,10 +140,11 @@ class BaseSource:
                 raise PeakConvergenceFailedError(str(exc)) from exc
         return Quantity([self._found_peak.ra, self._found_peak.dec], "deg")
 
-    @property
-    def disassociated(self) -> bool:
-        """Whether observations were taken away."""
-        return False
+    @peak.setter
+    def peak(self, new_peak: Quantity) -> None:
+        ra, dec = pair(new_peak)
+        self._found_peak = SourcePeak(ra, dec, converged=True, near_edge=False, steps=0)
+        self.use_peak = True
 
     def get_radius(self, rad_name: str, out_unit: Any = "deg") -> Quantity:
         """Radius by name."""
@@ -346,16 +349,23 @@ class BaseSource:
             raise ValueError(str(exc)) from exc
         return source.astype(int), around.astype(int)
 
-    def get_interloper_mask(self, telescope: Any = None, obs_id: str | None = None, *_: Any) -> np.ndarray:
+    def get_interloper_mask(
+        self, telescope: Any = None, obs_id: str | None = None, region_distance: Any = None
+    ) -> np.ndarray:
         """Mask that takes other sources out."""
         obsid = _arguments(telescope, obs_id)
         return self._source.interloper_mask(self._grid(obsid), obsid).astype(int)
 
     def get_custom_mask(
-        self, outer_rad: Quantity, inner_rad: Quantity = Quantity(0, "arcsec"), telescope: Any = None,  # noqa: B008
+        self, outer_rad: Quantity, telescope: Any = None, inner_rad: Any = Quantity(0, "arcsec"),  # noqa: B008
         obs_id: str | None = None, central_coord: Any = None, remove_interlopers: bool = True,
     ) -> np.ndarray:  # fmt: skip
-        """Mask of an annulus of any radii, with XGA's rounding: centre and radii in whole pixels."""
+        """Mask of an annulus of any radii, with XGA's rounding: centre and radii in whole pixels.
+
+        The older form ``(outer_rad, inner_rad, obs_id, ...)`` is known by its second argument being a radius.
+        """
+        if isinstance(telescope, Quantity):
+            inner_rad, telescope = telescope, inner_rad if isinstance(inner_rad, str) else None
         obsid = _arguments(telescope, obs_id)
         product = self._mask_product(obsid)
         centre = self.default_coord if central_coord is None else _degrees(central_coord)
@@ -416,17 +426,24 @@ class BaseSource:
         return rates, source, around
 
     def snr_ranking(
-        self, outer_rad: Quantity | str, lo_en: Any = None, hi_en: Any = None, allow_negative: bool = False,
-        telescope: Any = None,
+        self, outer_radius: Quantity | str | None = None, lo_en: Any = None, hi_en: Any = None,
+        allow_negative: bool = False, telescope: Any = None, stacked_inst: bool = False, *, outer_rad: Any = None,
     ) -> tuple[Ranking, Ranking]:  # fmt: skip
         """ObsID and instrument from the lowest signal to noise to the highest, and the values."""
-        return self._ranking(self.get_snr, outer_rad, lo_en, hi_en, allow_negative=allow_negative)
+        return self._ranking(
+            self.get_snr,
+            outer_rad if outer_radius is None else outer_radius,
+            lo_en,
+            hi_en,
+            allow_negative=allow_negative,
+        )
 
     def count_ranking(
-        self, outer_rad: Quantity | str, lo_en: Any = None, hi_en: Any = None, telescope: Any = None
-    ) -> Any:
+        self, outer_radius: Quantity | str | None = None, lo_en: Any = None, hi_en: Any = None, telescope: Any = None,
+        stacked_inst: bool = False, *, outer_rad: Any = None,
+    ) -> Any:  # fmt: skip
         """ObsID and instrument from the fewest counts to the most, and the counts."""
-        return self._ranking(self.get_counts, outer_rad, lo_en, hi_en)
+        return self._ranking(self.get_counts, outer_rad if outer_radius is None else outer_radius, lo_en, hi_en)
 
     def _ranking(self, measure: Any, radius: Any, lo_en: Any, hi_en: Any, **options: Any) -> tuple[Ranking, Ranking]:
         band = photometry_band(self._peak_band if lo_en is None else (lo_en, hi_en))
@@ -436,23 +453,25 @@ class BaseSource:
         order = np.argsort(numbers, kind="stable")
         return Ranking(np.array(keys)[order]), Ranking(numbers[order])
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith(("get_", "view_", "add_", "generate_", "disassociate", "update_", "fitted_", "all_fitted")):
-            raise NotImplementedError(
-                f"{type(self).__name__}.{name} is not available; see wolter.sources and wolter.fit"
-            )
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
 
 class PointSource(BaseSource):
     """A source without extent."""
 
     _kind = _PointSource
 
-    def __init__(self, ra, dec, redshift=None, name=None, point_radius=None, **options: Any) -> None:
-        if point_radius is not None:
-            options["radius"] = point_radius
-        super().__init__(ra, dec, redshift, name, **options)
+    def __init__(
+        self, ra, dec, redshift=None, name=None, point_radius=Quantity(30, "arcsec"), use_peak: bool = False,  # noqa: B008
+        **options: Any,
+    ) -> None:  # fmt: skip
+        for unused in _WITHOUT_EFFECT:
+            options.pop(unused, None)
+        super().__init__(ra, dec, redshift, name, use_peak=use_peak, radius=point_radius, **options)
+
+    @property
+    def point_radius(self) -> Quantity | None:
+        """Radius of the source."""
+        angle = self._source.radii.get("point")
+        return None if angle is None else Quantity(angle, "deg")
 
 
 class ExtendedSource(BaseSource):
@@ -496,7 +515,8 @@ class GalaxyCluster(ExtendedSource):
     @property
     def richness(self) -> Quantity:
         """Richness and its error."""
-        values = (self._source.richness, self._source.richness_error)
+        cluster: Any = self._source
+        values = (cluster.richness, cluster.richness_error)
         return Quantity([np.nan if v is None else v for v in values])
 
 
@@ -552,3 +572,9 @@ def _degrees(coord: Any) -> Quantity:
     if hasattr(coord, "ra"):
         return Quantity([coord.ra.deg, coord.dec.deg], "deg")
     return Quantity(coord).to("deg")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Star":
+        raise NotImplementedError("xga.sources.Star is not available; declare a PointSource")
+    raise AttributeError(f"module 'xga.sources' has no attribute {name!r}")

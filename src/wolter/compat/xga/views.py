@@ -9,7 +9,7 @@ import numpy as np
 
 __all__ = ["coordinate_systems", "draw", "pixel_regions", "save", "show"]
 
-_NAMES = {"xmm": "XMM"}
+NAMES = {"xmm": "XMM"}
 
 
 def coordinate_systems(header: Any) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def pixel_regions(new: Any, product: Any) -> dict[str, list[Any]]:
 def _title(product: Any) -> str:
     who = "Combined" if product.obs_id == "combined" else f"{product.obs_id} {str(product.instrument).upper()}"
     if product.telescope is not None:
-        who = f"{_NAMES.get(product.telescope, product.telescope)} {who}"
+        who = f"{NAMES.get(product.telescope, product.telescope)} {who}"
     ends = [("??" if e is None else str(e.to_value("keV"))) for e in product.energy_bounds]
     text = f"{who} {ends[0]}-{ends[1]}keV {product.type}"
     return text if product.src_name is None else f"{product.src_name} - {text}"

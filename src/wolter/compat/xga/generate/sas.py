@@ -85,6 +85,7 @@ def cifbuild(sources: Any, num_cores: int | None = None, disable_progress: bool 
     return sources
 
 
-def evselect_spectrum(*_: Any, **__: Any) -> Any:
-    """Not available under this name."""
-    raise NotImplementedError("spectrum generators are not available; use wolter.sources.source_spectra")
+def __getattr__(name: str) -> Any:
+    if name in ("evselect_spectrum", "spectrum_set", "evselect_lightcurve", "cross_arf", "psfgen", "region_setup"):
+        raise NotImplementedError(f"{name} is not available; use wolter.sources (source_spectra, annular_spectra)")
+    raise AttributeError(f"module 'xga.generate.sas' has no attribute {name!r}")

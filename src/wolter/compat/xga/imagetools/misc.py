@@ -7,9 +7,20 @@ from typing import Any
 import numpy as np
 from astropy.units import Quantity, UnitConversionError, deg, pix
 
+from wolter.compat.xga.sourcetools.misc import ang_to_rad, rad_to_ang
 from wolter.sources import edge_pixels
 
-__all__ = ["data_limits", "edge_finder", "physical_rad_to_pix", "pix_deg_scale", "pix_rad_to_physical", "sky_deg_scale"]
+__all__ = [
+    "ang_to_rad",
+    "data_limits",
+    "edge_finder",
+    "find_all_wcs",
+    "physical_rad_to_pix",
+    "pix_deg_scale",
+    "pix_rad_to_physical",
+    "rad_to_ang",
+    "sky_deg_scale",
+]
 
 
 def pix_deg_scale(coord: Any, input_wcs: Any, small_offset: Any = Quantity(1, "arcmin")) -> Quantity:  # noqa: B008
@@ -79,6 +90,14 @@ def physical_rad_to_pix(
             raise ValueError("If physical_rad is in a proper distance unit, you must supply a redshift and cosmology")
         physical_rad = Quantity(physical_rad.to_value("kpc") / Scale(z, cosmo).kpc_per_deg, "deg")
     return (physical_rad.to("deg") / pix_deg_scale(coord, im_prod.radec_wcs)).to("pix")
+
+
+def find_all_wcs(hdr: Any) -> list[Any]:
+    """All coordinate systems of a header."""
+    from astropy.io.fits import Header
+    from astropy.wcs import find_all_wcs as astropys
+
+    return astropys(hdr if isinstance(hdr, Header) else Header(dict(hdr)))
 
 
 def data_limits(im_prod: Any) -> tuple[list[int], list[int]]:

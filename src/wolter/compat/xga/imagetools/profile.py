@@ -32,3 +32,9 @@ def annular_mask(
     outer = np.atleast_1d(np.asarray(getattr(out_rad, "value", out_rad), float))
     masks = np.stack([pixel_annulus(shape, x, y, o, i) for i, o in zip(inner, outer, strict=True)], axis=-1)
     return np.squeeze(masks.astype(int))
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("ann_radii", "radial_brightness", "pizza_brightness"):
+        raise NotImplementedError(f"xga.imagetools.profile.{name} is not available; see wolter.makers.radial_profile")
+    raise AttributeError(f"module 'xga.imagetools.profile' has no attribute {name!r}")
