@@ -79,7 +79,9 @@ def served(acme):
 @pytest.fixture
 def far(served, tmp_path):
     """Function: the served database."""
-    return lambda **how: Caldb(served.url, **{"cache": tmp_path / "cache", "transport": Transport(QUICK), **how})
+    return lambda **how: Caldb(
+        served.url, **{"cache": tmp_path / "cache", "transport": Transport(QUICK), "max_age": 3600, **how}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -293,6 +295,9 @@ def test_old_copies_of_an_index_are_fetched_again(acme, far):
     cs.write_index(acme / "data/acme/cam/caldb.indx", cs.files_rows({}))
     assert len(far().query("acme", "cam", "gain")) == 3
     assert len(far(max_age=0).query("acme", "cam", "gain")) == 1
+    cs.write_index(acme / "data/acme/cam/caldb.indx", cs.files_rows({}, {}))
+    assert len(far(max_age=None).query("acme", "cam", "gain")) == 2  # a server on this computer is asked every time
+    assert Caldb("https://archive.example/caldb").max_age == 86400
 
 
 def test_missing_on_the_server(acme, far, tmp_path):

@@ -29,6 +29,7 @@ HEASARC_CALDB = "https://heasarc.gsfc.nasa.gov/FTP/caldb"
 
 _CONFIG_PLACE = "software/tools/caldb.config"
 _DAY = 86400.0
+_LOOPBACK = re.compile(r"https?://(localhost|127\.[\d.]+|\[::1\])(:|/|\Z)", re.IGNORECASE)
 
 
 class Caldb:
@@ -54,8 +55,9 @@ class Caldb:
         Questions that the lock does not have are errors.
     cache : path-like, optional
         Folder for copies of what a server holds; by default in the user's cache folder.
-    max_age : float
-        Age in seconds beyond which a copy of an index is fetched again (calibration files never change under a name).
+    max_age : float, optional
+        Age in seconds beyond which a copy of an index is fetched again (calibration files never change under a name);
+        by default a day, and none for a server on this computer.
     offline : bool
         Use copies only.
     transport : Transport, optional
@@ -72,7 +74,7 @@ class Caldb:
         self, root: str | PathLike[str] | None = None, *, config: str | PathLike[str] | None = None,
         aliases: str | PathLike[str] | None = None, version: str | Mapping[str, str] | None = None,
         lock: str | PathLike[str] | CaldbLock | None = None, frozen: bool = False,
-        cache: str | PathLike[str] | None = None, max_age: float = _DAY, offline: bool = False,
+        cache: str | PathLike[str] | None = None, max_age: float | None = None, offline: bool = False,
         transport: Transport | None = None,
     ) -> None:  # fmt: skip
         surroundings: Mapping[str, str] = os.environ if root is None else {}
@@ -83,7 +85,8 @@ class Caldb:
         self.root = (os.fspath(given) if is_remote(given) else os.fspath(local_path(given))).rstrip("/") or "/"
         self.remote = is_remote(self.root)
         self.version = version
-        self.max_age, self.offline = max_age, offline
+        self.max_age = (0.0 if _LOOPBACK.match(self.root) else _DAY) if max_age is None else max_age
+        self.offline = offline
         self.transport = transport or default_transport()
         self.cache = _cache_folder(cache, self.root)
         self._config_path = config or surroundings.get("CALDBCONFIG") or None
