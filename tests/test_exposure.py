@@ -260,7 +260,7 @@ def xmm_maps(root: Path, obsid: str, camera: str):
 
 @pytest.mark.parametrize(("obsid", "camera"), [(o, c) for o in ("0404910601", "0201903501") for c in ("mos1", "mos2")])
 def test_xmm_maps_agree_with_sas_in_shape(root, obsid, camera):
-    from scipy.ndimage import maximum_filter, minimum_filter
+    from scipy.ndimage import binary_erosion, maximum_filter, minimum_filter
 
     _, inputs, mine, theirs = xmm_maps(root, obsid, camera)
     for band in BANDS:
@@ -268,14 +268,19 @@ def test_xmm_maps_agree_with_sas_in_shape(root, obsid, camera):
         both = (a > 0) & (b > 0)
         assert both.sum() / ((a > 0) | (b > 0)).sum() > 0.99
         off = np.abs(np.median(b[both] / a[both]) * a - b) / np.where(b > 0, b, 1)
-        # inside the field: not cut by the edge of a CCD or by a bad column
+        # inside the field: two image pixels (9 arcsec) from where nothing is exposed, gaps and bad columns included
+        inside = binary_erosion(both, iterations=2)
+        assert inside.sum() > 0.93 * both.sum()
+        assert np.median(off[inside]) <= 0.03
+        assert np.percentile(off[inside], 95) <= 0.08
+        # and not cut by the edge of a CCD or by a bad column
         whole = both & (minimum_filter(b, 3) > 0.7 * maximum_filter(b, 3))
         assert whole.sum() > 0.75 * both.sum()
         assert np.median(off[whole]) <= 0.025
         assert np.percentile(off[whole], 95) <= 0.075
         # cut pixels as well, which depend on how finely either program samples
         assert np.median(off[both]) <= 0.027
-        assert np.percentile(off[both], 95) <= 0.095
+        assert np.percentile(off[both], 95) <= 0.09
     # on the axis the map is live time: the largest value of SAS's maps
     live = exposure_map(inputs, theirs["0.50-2.00"], vignetting=False)
     assert live.data.max() == pytest.approx(theirs["0.50-2.00"].data.max(), rel=6e-3)
