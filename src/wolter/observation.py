@@ -42,7 +42,8 @@ class Observation:
     ----------
     path : path-like or sequence of path-like
         Folder of the observation, searched with all its subfolders; or one or several of its files, where an event
-        file may be followed by an extension and a row filter: ``evt.fits[EVENTS][PI >= 50]``.
+        file may be followed by an extension and a row filter: ``evt.fits[EVENTS][PI >= 50]``. Files on servers
+        (``https://``, ``s3://``) are read there; of an observation's folder there, name the files, or fetch it.
     mission : Mission, optional
         Overrules the mission found in the headers.
     mode : str, optional
@@ -81,11 +82,13 @@ class Observation:
         paths = [name.path for name in names]
         if not paths:
             raise MissionError("no file or folder is given")
+        remote = {name.path: name.url for name in names if name.url}
         for one in paths:
-            if not one.exists():
+            if one not in remote and not one.exists():
                 raise MissionError("no such file or folder", file=one)
         self.path = paths[0] if len(paths) == 1 else Path(os.path.commonpath([p.absolute() for p in paths]))
-        headers = {file: _first_headers(file) for one in paths for file in _candidates(one)}
+        files = [file for one in paths for file in ([one] if one in remote else _candidates(one))]
+        headers = {file: _first_headers(remote.get(file) or file) for file in files}
         if mission is None:
             found = {m.name: m for h in headers.values() if (m := mission_of(h)).telescop}
             if len(found) > 1:
@@ -491,7 +494,7 @@ def _candidates(path: Path) -> list[Path]:
     return sorted(f for f in path.rglob("*") if f.is_file() and f.name.lower().endswith(endings))
 
 
-def _first_headers(path: Path, number: int = 3) -> list[fits.Header]:
+def _first_headers(path: Path | str, number: int = 3) -> list[fits.Header]:
     """Headers of the first HDUs, read without the data behind the last of them."""
     with fits.open(path) as file:
         headers = []

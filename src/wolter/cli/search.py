@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import click
@@ -58,7 +59,9 @@ def command(target: str | None, as_json: bool, output: str | None, **how: Any) -
         )
     if output:
         _write(found, output)
-    rows = [_row(line) for line in found]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*dubious year")  # proprietary until long after the last leap second
+        rows = [_row(line) for line in found]
     emit({"target": target, "number": len(rows), "observations": rows}, as_json, lambda: _text(rows))
 
 
