@@ -79,8 +79,9 @@ class DetectedSource:
         return bool(self.region.to_pixel(self.wcs).contains(np.array([x]), np.array([y]))[0])
 
     def touches(self, other: DetectedSource) -> bool:
-        """Whether two detections of one observation have a pixel in common."""
-        mine, its = self.region.to_pixel(self.wcs), other.region.to_pixel(self.wcs)
+        """Whether two detections, of one observation or two, have a pixel in common."""
+        its = (other.region if other.wcs == self.wcs else other.sky_region).to_pixel(self.wcs)
+        mine = self.region.to_pixel(self.wcs)
         a, b = mine.bounding_box(), its.bounding_box()
         low_x, high_x = math.floor(max(a[0], b[0])), math.ceil(min(a[1], b[1]))
         low_y, high_y = math.floor(max(a[2], b[2])), math.ceil(min(a[3], b[3]))
@@ -103,7 +104,7 @@ class SourceMatch:
     match : DetectedSource or None
         The source itself.
     alternates : tuple of DetectedSource
-        Further detections of the right kind that hold its position; they are not masked.
+        Further detections that hold its position, whatever their kind; they are not masked.
     interlopers : tuple of DetectedSource
         All the others.
     """
@@ -170,7 +171,7 @@ def match_sources(
     *,
     keep_within: float | None = None,
     keep_colors: Collection[str] = ("red", "magenta"),
-    keep_touching: bool = False,
+    fragments_of: Sequence[DetectedSource] = (),
     candidates: int = 5,
 ) -> SourceMatch:
     """The detection that is the source.
@@ -186,8 +187,9 @@ def match_sources(
     keep_within : float, optional
         Detections of `keep_colors` nearer than this (deg) are no interlopers although their kind is another one: the
         bright core of a cluster is often listed as a point source.
-    keep_touching : bool
-        Extended detections that overlap the match are no interlopers: detection breaks up near clusters.
+    fragments_of : sequence of DetectedSource
+        Extended detections that overlap one of these are no interlopers: detection breaks up near clusters. They are
+        the source's own detections in all its observations.
     candidates : int
         So many of the nearest detections are asked whether they hold the position (as XGA 1.0.0 does).
 
@@ -200,13 +202,13 @@ def match_sources(
     order = np.argsort(distances, kind="stable")
     near = {int(i) for i in order[:candidates] if detected[i].holds(ra, dec)}
     right = [int(i) for i in order if int(i) in near and detected[i].color in colors]
-    spared = set(right)
+    spared = set(near)
     if keep_within is not None:
         spared |= {int(i) for i in order if distances[i] < keep_within and detected[i].color in keep_colors}
-    if keep_touching and right:
-        spared |= {i for i, d in enumerate(detected) if d.color in EXTENDED and detected[right[0]].touches(d)}
+    for source in fragments_of:
+        spared |= {i for i, d in enumerate(detected) if d.color == "green" and i not in spared and source.touches(d)}
     return SourceMatch(
         match=detected[right[0]] if right else None,
-        alternates=tuple(detected[i] for i in right[1:]),
+        alternates=tuple(detected[int(i)] for i in order if int(i) in near and int(i) not in right[:1]),
         interlopers=tuple(detected[int(i)] for i in order if int(i) not in spared),
     )

@@ -269,16 +269,21 @@ class Source:
             grid = photometry.image(self.library, entry, detector, self.band).grid
         detected = self._detections(entry.regions, grid)
         if obsid not in self._matches or self._matches[obsid][0] is not detected:
-            found = match_sources(
-                detected,
-                self.ra,
-                self.dec,
-                self.colors,
-                keep_within=self._core(),
-                keep_touching=self._keeps_fragments(),
-            )
+            own = self._own_detections(obsid, detected) if self._keeps_fragments() else ()
+            found = match_sources(detected, self.ra, self.dec, self.colors, keep_within=self._core(), fragments_of=own)
             self._matches[obsid] = (detected, found)
         return self._matches[obsid][1]
+
+    def _own_detections(self, obsid: str, detected: Sequence[DetectedSource]) -> list[DetectedSource]:
+        """The detections that are the source itself, in an observation and in the others that have files."""
+        own = [match_sources(detected, self.ra, self.dec, self.colors).match]
+        for entry in self.observations:
+            if entry.obsid != obsid and entry.regions is not None:
+                detector = photometry.detectors_of(self.library, entry, self.band)[0]
+                grid = photometry.image(self.library, entry, detector, self.band).grid
+                others = self._detections(entry.regions, grid)
+                own.append(match_sources(others, self.ra, self.dec, self.colors).match)
+        return [one for one in own if one is not None]
 
     def _detections(self, regions: Path, grid: ImageGrid) -> tuple[DetectedSource, ...]:
         """The detections of a region file, read once for all the sources of its field."""

@@ -342,19 +342,18 @@ class BaseSource(SourceFacts):
         else:
             radius = reg_type
         try:
-            source, around = self._source.masks(
-                radius, self._grid(obsid), obsid, centre=self._place(coord, obsid), interlopers=interlopers
-            )
+            place = self._place(coord, obsid)
+            source, around = self._source.masks(radius, self._grid(obsid), obsid, centre=place, interlopers=False)
         except DataError as exc:
             raise ValueError(str(exc)) from exc
-        return source.astype(int), around.astype(int)
+        keep = self.get_interloper_mask(obs_id=obsid) if interlopers else 1
+        return source.astype(int) * keep, around.astype(int) * keep
 
     def get_interloper_mask(
         self, telescope: Any = None, obs_id: str | None = None, region_distance: Any = None
     ) -> np.ndarray:
-        """Mask that takes other sources out."""
-        obsid = _arguments(telescope, obs_id)
-        return self._source.interloper_mask(self._grid(obsid), obsid).astype(int)
+        """Mask that takes other sources out: of one observation too, those detected in any of them, as in XGA."""
+        return self._source.interloper_mask(self._grid(_arguments(telescope, obs_id))).astype(int)
 
     def get_custom_mask(
         self, outer_rad: Quantity, telescope: Any = None, inner_rad: Any = Quantity(0, "arcsec"),  # noqa: B008
