@@ -324,3 +324,37 @@ def test_pha_where_there_is_no_pi(tmp_path):
 def test_events_under_another_extension_name(tmp_path, data):
     path = write_events(tmp_path / "o.fits", data, extname="PHOTONS")
     assert EventList.read(path).count() == in_time(data["TIME"]).sum()
+
+
+@pytest.mark.parametrize("order", ["ascending", "shuffled", "with NaN"])
+def test_long_lists_keep_exactly_the_good_times(tmp_path, order):
+    """Blocks that lie within one good time are not looked at event by event; numpy counts the same."""
+    from wolter import fits as tables
+
+    rng = np.random.default_rng(8)
+    time = np.sort(rng.uniform(0.0, 1000.0, 400_000))
+    start, stop = np.array([10.0, 300.0, 300.5, 999.0]), np.array([290.0, 300.1, 700.0, 1000.0])
+    time[1000], time[200_000] = start[0], stop[2]  # both ends belong to an interval
+    time.sort()
+    if order == "shuffled":
+        rng.shuffle(time)
+    elif order == "with NaN":
+        time[rng.integers(0, len(time), 20)] = np.nan
+    pi = rng.integers(0, 100, len(time)).astype(np.int16)
+    path = tmp_path / "long.evt"
+    data = {"TIME": time, "PI": pi}
+    tables.write(
+        path,
+        [
+            tables.primary(),
+            tables.new_table("EVENTS", data, header={"TELESCOP": "NONE", "HDUCLAS1": "EVENTS"}),
+            tables.new_table("GTI", {"START": start, "STOP": stop}, header={"HDUCLAS1": "GTI"}),
+        ],
+    )
+    good = np.any([(time >= a) & (time <= b) for a, b in zip(start, stop, strict=True)], axis=0)
+    events = EventList.read(path, channels=(0, 99))
+    assert events.count() == good.sum()
+    for keep, selected in ((pi >= 10, events.select(pi=(10, 99))), (pi < 3, events.select(pi=(0, 2)))):
+        seen = selected.read_columns(["TIME", "PI"])
+        assert np.array_equal(seen["TIME"], time[good & keep])
+        assert np.array_equal(seen["PI"], pi[good & keep])

@@ -109,6 +109,14 @@ class TimeTest:
         """Columns needed."""
         return [self.column] + ([self.ccd] if self.ccd and self.by_ccd else [])
 
+    def holds(self, span: tuple[float, float]) -> bool:
+        """Whether all times between two are good because one interval, the same for all events, holds both."""
+        lo, hi = (float(v) + self.offset for v in span)
+        if (self.ccd and self.by_ccd) or not len(self.gti) or not lo <= hi:  # NaN is in no order
+            return False
+        k = int(np.searchsorted(self.gti.start, lo, side="right")) - 1
+        return k >= 0 and hi <= float(self.gti.stop[k])
+
     def __call__(self, get: Callable[[str], NDArray[Any]]) -> NDArray[np.bool_]:
         """Mask of the events in good time, from a function that gives column values."""
         time = get(self.column)
@@ -204,6 +212,12 @@ class _Rows:
                 self._cache[name] = self._block.take(self._columns[name].name, self._rows)
         return self._cache[name]
 
+    def span(self, name: str) -> tuple[float, float]:
+        """Least and largest value of a column, in all rows of the block unless only a few have survived (NaN: none)."""
+        many = self._rows is None or 5 * len(self._rows) > self._block.nrows
+        values = self._block[self._columns[name].name] if many and name not in self._cache else self.get(name)
+        return values.min(initial=np.inf), values.max(initial=-np.inf)
+
     def get_nullable(self, name: str) -> NDArray[Any]:
         """Values with NaN where the file says undefined (TNULL)."""
         values = self.get(name)
@@ -272,7 +286,8 @@ def _passes(rows: _Rows, selection: Selection, time_test: TimeTest | None) -> bo
     for expression in selection.expressions:
         if not rows.keep(expression(rows.get_nullable, rows.number)):
             return False
-    return time_test is None or rows.keep(time_test(rows.get))
+    # Most blocks of a long list lie within one good time, which their first and last time tell.
+    return time_test is None or time_test.holds(rows.span(time_test.column)) or rows.keep(time_test(rows.get))
 
 
 def grouped_ranges(ranges: Iterable[fits.Range], x: str, y: str) -> list[ColumnRanges]:
