@@ -713,3 +713,33 @@ def test_command_line_takes_responses_of_the_database(ixpe, shared, tmp_path, ru
     assert status == 1
     assert "no calibration database here" in err
     assert run("extract", events, "--responses", tmp_path / "nofolder")[0] == 2
+
+
+def test_an_analysis_is_locked_to_its_responses(shared, tmp_path, monkeypatch, run):
+    home = cs.ixpe_files(tmp_path / "caldb", shared("ixpe", "pseudo_caldb"))
+    build_index(home)
+    monkeypatch.setenv("CALDB", str(tmp_path / "caldb"))
+    events, lock = shared("ixpe", "sim_mrk501_01004701", "01004701"), tmp_path / "analysis.lock"
+    words = ["extract", events, "--detector", "DU1", "--stokes", "neff", "--responses", f"caldb:{lock}", "--json"]
+    status, out, err = run(*words, "--output", tmp_path / "one")
+    assert status == 0, err
+    first = [(os.path.basename(s["rmf"]), os.path.basename(s["arf"])) for s in json.loads(out)["spectra"]]
+    names = {n.rpartition("/")[2] for n in json.loads(lock.read_text())["files"]}
+    assert names == {name for pair in first for name in pair}
+    newer = home / "cpf/arf/ixpe_d1_20240101_alpha075_04.arf"
+    shutil.copyfile(home / "cpf/arf/ixpe_d1_20170101_alpha075_03.arf", newer)
+    build_index(home, overwrite=True, superseded=["ixpe_d1_20170101_alpha075_03.arf"])
+    status, out, _ = run(*words, "--output", tmp_path / "two")
+    assert [(os.path.basename(s["rmf"]), os.path.basename(s["arf"])) for s in json.loads(out)["spectra"]] == first
+    lock.unlink()
+    status, out, _ = run(*words, "--output", tmp_path / "three")
+    assert os.path.basename(json.loads(out)["spectra"][0]["arf"]) == newer.name
+
+
+def test_roots_that_cannot_be(tmp_path, monkeypatch):
+    with pytest.raises(CalibrationError, match="cannot be read by this protocol"):
+        Caldb("ftp://legacy.gsfc.nasa.gov/caldb")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    cs.make_database(tmp_path / "mine", cs.files_rows({}))
+    assert Caldb("~/mine").root == str(tmp_path / "mine")
+    assert Caldb(f"file://{tmp_path}/mine").find("acme", "cam", "gain").path.startswith(f"{tmp_path}/mine/data")

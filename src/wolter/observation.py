@@ -237,7 +237,8 @@ class Observation:
             are made. Without it one spectrum of counts per detector.
         responses : path-like, mapping or Caldb, optional
             Folder to search for responses (by header), or ``{detector: {"rmf": path, "arf": path, "mrf": path}}``, or
-            "caldb" (a `wolter.caldb.Caldb`) for the calibration database.
+            "caldb" (a `wolter.caldb.Caldb`) for the calibration database; "caldb:<file>" writes down in a lock file
+            which responses were used, and uses those that it names.
             Without it the spectra carry no response.
         detectors : sequence of str, optional
             Only these detectors.

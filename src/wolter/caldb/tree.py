@@ -82,7 +82,19 @@ class Caldb:
         if frozen and self.lock is None:
             raise CalibrationError("frozen=True needs a lock file", cure="Give lock='<file>'.")
         given = root or surroundings.get("CALDB") or (self.lock.root if self.lock else "") or HEASARC_CALDB
-        self.root = (os.fspath(given) if is_remote(given) else os.fspath(local_path(given))).rstrip("/") or "/"
+        if (
+            isinstance(given, str)
+            and "://" in given
+            and not is_remote(given)
+            and not given.lower().startswith("file://")
+        ):
+            raise CalibrationError(
+                "the calibration database cannot be read by this protocol", file=given,
+                cure="Name a folder, or an address with https:// or s3://.",
+            )  # fmt: skip
+        self.root = (os.fspath(given) if is_remote(given) else os.fspath(local_path(given).expanduser())).rstrip(
+            "/"
+        ) or "/"
         self.remote = is_remote(self.root)
         self.version = version
         self.max_age = (0.0 if _LOOPBACK.match(self.root) else _DAY) if max_age is None else max_age

@@ -212,13 +212,13 @@ class _Levels(click.ParamType):
 
 
 class _Responses(click.ParamType):
-    """An existing folder (or file), or the word caldb."""
+    """An existing folder (or file), the word caldb, or caldb: and a lock file."""
 
     name = "path"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        if str(value).strip().lower() == "caldb":
-            return "caldb"
+        if str(value).strip().partition(":")[0].lower() == "caldb":
+            return str(value).strip()
         return str(click.Path(exists=True).convert(value, param, ctx))
 
 

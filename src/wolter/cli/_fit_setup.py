@@ -83,7 +83,9 @@ _OPTIONS = (
     click.option("--rmf", multiple=True, metavar="FILE", help="Response matrix: one for all, or one per spectrum."),
     click.option("--arf", multiple=True, metavar="FILE", help="Effective area (MRF for Q and U), likewise."),
     click.option("--background", multiple=True, metavar="FILE", help="Background spectrum, likewise; 'none' for none."),
-    click.option("--responses", type=RESPONSES, help="Folder in which responses are found by their headers, or caldb."),
+    click.option(
+        "--responses", type=RESPONSES, help="Folder in which responses are found by their headers, or caldb[:LOCKFILE]."
+    ),
     click.option("--allow-mismatch", is_flag=True, help="Accept responses made for another detector or weighting."),
     click.option(
         "--method",

@@ -30,7 +30,8 @@ def serve(folder: str, host: str, port: int, bucket: str, once: bool, as_json: b
     """Serve a FOLDER of observations over the public archives' protocols: TAP, datalink, TAR, S3, names, files.
 
     Every folder below it that is named like the OBS_ID of the event files in it is an observation. Files
-    observations.json and names.json in it may correct the catalogue and add names for the resolver. Ctrl-C ends it.
+    observations.json and names.json in it may correct the catalogue and add names for the resolver. A folder caldb in
+    it is the calibration database at URL/FTP/caldb. Ctrl-C ends it.
     """
     import threading
 

@@ -50,7 +50,9 @@ def region(text: str | None) -> Any:
 @click.option("--source", metavar="REGION", help="Region file or region text; without it the whole field.")
 @click.option("--background", metavar="REGION", help="Background region, likewise.")
 @click.option("--stokes", metavar="WEIGHTING", help="I, Q, U spectra: neff, simple or unweighted.")
-@click.option("--responses", type=RESPONSES, help="Folder in which responses are found by their headers, or caldb.")
+@click.option(
+    "--responses", type=RESPONSES, help="Folder in which responses are found by their headers, or caldb[:LOCKFILE]."
+)
 @click.option("--gti", type=click.Path(exists=True), help="Good time intervals that must hold too.")
 @click.option("--filter", "expression", metavar="EXPR", help="Row filter, e.g. 'PI >= 50 && PI < 200'.")
 @click.option("--light-curve", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Bin of a light curve.")

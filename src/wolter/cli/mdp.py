@@ -30,7 +30,7 @@ __all__ = ["command"]
 @click.option("--exposure", type=click.FloatRange(0, min_open=True), help="Exposure (s) to predict for.")
 @click.option("--background-rate", type=click.FloatRange(0), default=0.0, help="Background in the source region, 1/s.")
 @click.option("--free-by-group", multiple=True, metavar="PAR", help="With spectra: one value per data group.")
-@click.option("--responses", type=RESPONSES, help="With spectra: folder with responses, or caldb.")
+@click.option("--responses", type=RESPONSES, help="With spectra: folder with responses, or caldb[:LOCKFILE].")
 @json_option
 def command(
     spectra: tuple[str, ...],

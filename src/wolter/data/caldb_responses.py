@@ -10,14 +10,33 @@ from wolter.caldb import Caldb, CalFile
 from wolter.errors import ResponseError
 from wolter.mission import get_mission, missions
 
-__all__ = ["caldb_of", "caldb_responses"]
+__all__ = ["caldb_of", "caldb_responses", "names_caldb"]
 
 
 def caldb_of(place: Any) -> Caldb | None:
-    """The database that an argument ``responses`` means: a `Caldb`, or the word "caldb"; None for anything else."""
+    """The database that an argument ``responses`` means.
+
+    Parameters
+    ----------
+    place : object
+        A `Caldb`; "caldb"; "caldb:<file>" for the database with this lock file.
+
+    Returns
+    -------
+    Caldb or None
+        None for anything else.
+    """
     if isinstance(place, Caldb):
         return place
-    return Caldb() if isinstance(place, str) and place.strip().lower() == "caldb" else None
+    if not names_caldb(place):
+        return None
+    lock = place.strip().partition(":")[2]
+    return Caldb(lock=lock or None)
+
+
+def names_caldb(place: Any) -> bool:
+    """Whether text means the calibration database: "caldb" or "caldb:<lock file>"."""
+    return isinstance(place, str) and place.strip().partition(":")[0].lower() == "caldb"
 
 
 def caldb_responses(

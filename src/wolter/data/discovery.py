@@ -163,7 +163,7 @@ def find_responses(
     ----------
     folder : path-like, or several; "caldb" or Caldb
         Searched with all folders inside. "caldb" asks the calibration database (`wolter.caldb.Caldb`), where the
-        mission's holds responses ready for use.
+        mission's holds responses ready for use; "caldb:<file>" does with this lock file.
     source : Spectrum, EventList or Header, optional
         What the responses are for; the keywords below go before what it says.
     telescop, instrume, detnam, filter : str, optional
@@ -217,7 +217,7 @@ def find_responses(
 
 def _from_caldb(place: Any, wanted: _Wanted, modulation: bool) -> list[Any] | None:
     """Files of the calibration database, if that is what is meant."""
-    if isinstance(place, PathLike) or (isinstance(place, str) and place.strip().lower() != "caldb"):
+    if isinstance(place, PathLike) or (isinstance(place, str) and not place.strip().lower().startswith("caldb")):
         return None
     from wolter.data.caldb_responses import caldb_of, caldb_responses
 
