@@ -8,6 +8,7 @@ import pytest
 import wolter.compat.xspec as x
 from test_compat_xspec_golden import fresh_session
 from wolter.compat.xspec.restrict import seal
+from wolter.fit.leven import _insensitive
 
 
 def spectrum(number: int = 1) -> x.Spectrum:
@@ -54,6 +55,26 @@ def test_links_with_leading_zeros(session):
     session(3).link = "p02 * 0.001"
     assert session(3).values[0] == pytest.approx(0.002)
     assert session(3).link == "= p2*0.001"
+
+
+def test_integers_in_links_that_number_no_parameter(session):
+    session(3).link = "0.001*(100 - (1 + 2))"
+    assert session(3).values[0] == pytest.approx(0.001 * (100 - (0.1 + 2.0)))
+    session(3).link = "p2*0"
+    assert session(3).values[0] == 0
+    session(3).link = "p9"  # with its letter it has to be a parameter
+    assert session(3).link == "= p2*0."
+    session.untie()
+
+
+def test_norms_that_vanish_are_held():
+    """XSPEC's "leven" holds what is lost in the rounding of its differences; one digit more and it is varied on."""
+    alpha = np.diag([1e12, 4.0, 1e12, 1e12, 0.0])  # 1e3, 4, 1e-8, 1e-12 and 0 sigma
+    point = np.array([1e-3, 2.0, 1e-14, 1e-18, 1.0])
+    assert _insensitive(alpha, point, [0, 1, 2, 3, 4]) == [3, 4]
+    assert _insensitive(alpha, point, [1, 2]) == []
+    point[3] = 0.0  # XSPEC takes the parameter's own step at zero
+    assert _insensitive(alpha, point, [0, 1, 2, 3]) == []
 
 
 def test_flux_with_errors_in_words(session):

@@ -13,8 +13,10 @@ _TOKEN = re.compile(
 )
 
 
-def tokens(text: str) -> list[tuple[str, str]]:
+def tokens(text: str, count: int = 0) -> list[tuple[str, str]]:
     """Kind and text of each token; a bare integer is a parameter number, as in XSPEC.
+
+    With a `count` of parameters, a bare integer that numbers none of them is itself: ``100 - (p1 + p2)``.
 
     Raises
     ------
@@ -31,6 +33,9 @@ def tokens(text: str) -> list[tuple[str, str]]:
             raise ValueError(f"{value!r} in {text!r}")
         if kind in ("par", "int"):
             value = str(int(value))  # p04 is p4
+            if kind == "int" and count and not match["other"] and not 1 <= int(value) <= count:
+                out.append(("real", f"{value}."))
+                continue
             model = match["model"] or match["other"] or ""
             out.append(("par", f"{model}.p{value}" if model else f"p{value}"))
         elif kind == "op":
@@ -40,8 +45,8 @@ def tokens(text: str) -> list[tuple[str, str]]:
     return out
 
 
-def engine_text(text: str, own: str = "") -> str:
-    """The expression in the engine's language; `own` is the name of the model it belongs to.
+def engine_text(text: str, own: str = "", count: int = 0) -> str:
+    """The expression in the engine's language; `own` is the name of the model it belongs to, with `count` parameters.
 
     Raises
     ------
@@ -49,7 +54,7 @@ def engine_text(text: str, own: str = "") -> str:
         If it is not understood.
     """
     out = ""
-    for kind, value in tokens(text):
+    for kind, value in tokens(text, count):
         if kind == "par" and "." in value:
             model, _, number = value.partition(".")
             value = number if model == own else f"{'_unnamed' if model == 'unnamed' else model}.{number}"

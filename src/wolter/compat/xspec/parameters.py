@@ -143,7 +143,8 @@ class Parameter:
         before = self._engine.tie
         try:
             SESSION.join()  # ties may name parameters of other models
-            self._engine.tie = links.engine_text(text, self._entry.name or "unnamed")
+            count = len(self._entry.table.parameters)
+            self._engine.tie = links.engine_text(text, self._entry.name or "unnamed", count)
         except (ValueError, ParameterError) as error:
             self._engine.tie = before
             SESSION.out(f"***XSPEC Error: {_link_problem(text, error)}")
