@@ -11,9 +11,11 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 
+from wolter.data import SpectrumSet
 from wolter.errors import DataError, RegionError
+from wolter.fit import fit_many
 from wolter.mission import get_mission
-from wolter.models import Model
+from wolter.models import Model, Settings
 from wolter.simulate import simulate_observation
 from wolter.sky import TanWCS, parse_regions
 from wolter.sources import ClusterSample, Failure, GalaxyCluster, Library, Sample, detected_sources, source_region
@@ -120,14 +122,79 @@ def test_detections_of_a_turned_image_on_the_sky():
         detected_sources(parse_regions("image; polygon(1,1,5,1,3,5)"), wcs)
 
 
+# ---------------------------------------------------------------- temperatures of clusters
+
+TEMPERATURES, REDSHIFTS = (2.0, 3.5, 5.0, 7.0), (0.08, 0.15, 0.2, 0.1)
+
+
+@pytest.fixture(scope="module")
+def clusters(shared, tmp_path_factory):
+    """Four simulated clusters of a third of solar metals, and the settings that know AtomDB."""
+    settings = Settings(atomdb=str(shared("model_data", "atomdb_3.0.9")))
+    folder = tmp_path_factory.mktemp("clusters")
+    library = Library(folder / "library")
+    places = SkyCoord([150.0, 151.0, 152.0, 153.0], [2.0, 2.2, 2.4, 2.6], unit="deg")
+    pair = get_mission("xmm_epic").load("nominal_responses")("PN")
+    for n, (place, kt, z) in enumerate(zip(places, TEMPERATURES, REDSHIFTS, strict=True)):
+        truth = {"tbabs.nH": 0.05, "apec.kT": kt, "apec.Abundanc": 0.3, "apec.Redshift": z, "apec.norm": 8e-3}
+        model = Model("tbabs*apec", settings, **truth)
+        path = simulate_observation(
+            model, mission="xmm_epic", position=place, exposure=4 * u.ks, output=folder, obsid=f"010000020{n}",
+            shape="beta:30,0.7,120", seed=n + 5,
+        )  # fmt: skip
+        pair.rmf.write(path / "PN.rmf")
+        pair.arf.write(path / "PN.arf")
+        library.add(path)
+    sample = ClusterSample(places, library, redshift=REDSHIFTS, r500=[4] * 4 * u.arcmin)
+    return sample, Model("tbabs*apec", settings, **{"tbabs.nH": 0.05, "apec.Abundanc": 0.3})
+
+
+@pytest.mark.filterwarnings("error:.*piled up")
+def test_temperatures_of_a_sample_in_one_call(clusters):
+    """apec with AtomDB 3.0.9, redshifts taken from the sources, from the model's usual start of 1 keV."""
+    sample, model = clusters
+    fits, failures = sample.fit(2 * u.arcmin, model, energy=(0.5, 8.0) * u.keV, spectra={"detectors": ["PN"]})
+    assert failures == []
+    assert fits.names == ("TBabs.nH", "apec.kT", "apec.norm")
+    pull = (fits["kT"] - np.array(TEMPERATURES)) / fits.error("kT")
+    assert (np.abs(pull) < 3.0).all(), pull
+    assert (fits.error("kT") < 0.1 * np.array(TEMPERATURES)).all()
+    assert (fits.statistic < fits.dof + 4 * np.sqrt(2 * fits.dof)).all()
+    # From 1 keV alone a hot cluster can end in the minimum of the iron L lines.
+    once, _ = sample.fit(
+        2 * u.arcmin, model, energy=(0.5, 8.0) * u.keV, spectra={"detectors": ["PN"]}, starts={"apec.kT": [1.0]}
+    )
+    assert (once.statistic >= fits.statistic - 1e-3).all()
+    with pytest.raises(DataError, match="1 and 2 starts"):
+        sample.fit(
+            2 * u.arcmin, model, spectra={"detectors": ["PN"]}, starts={"apec.kT": [1.0, 2.0], "apec.norm": [1e-3]}
+        )
+
+
+def test_temperature_profile(clusters):
+    """Rings of an isothermal cluster: one temperature in all of them."""
+    sample, model = clusters
+    cluster = sample[1]
+    rings = cluster.annular_spectra([0, 0.5, 1, 2] * u.arcmin, detectors=["PN"])
+    fits = fit_many(
+        [SpectrumSet([s.group("min", 1) for s in ring]) for ring in rings], model, statistic="cstat",
+        values={"apec.kT": 3.0, "apec.Redshift": cluster.redshift}, energy=(0.5, 8.0) * u.keV,
+    )  # fmt: skip
+    assert (np.abs(fits["kT"] - 3.5) < 3 * fits.error("kT")).all()
+
+
 # ---------------------------------------------------------------- many workers
 
 
 def test_a_cluster_of_workers_that_die(library, tmp_path):
-    """Results come complete and in order from a real cluster of processes, one of which is killed half-way."""
+    """Twelve products on a real cluster of processes of which three die at work: complete, in order, each made once."""
     distributed = pytest.importorskip("distributed")
-    here = Sample(PLACES, Library(library.folder), names=["one", "two", "three"])
-    alone = [_image_counts(s) for s in here]
+    kept = Library(tmp_path / "library")
+    kept.add(*(entry.path for entry in library.observations()))
+    places = SkyCoord([p for p in PLACES for _ in BANDS])
+    columns = {"band": [b * u.keV for _ in PLACES for b in BANDS]}
+    here = Sample(places, kept, columns=columns)
+    alone = Sample(places, Library(library.folder), columns=columns).run(_image_counts)
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, local_directory=str(tmp_path)
@@ -135,22 +202,44 @@ def test_a_cluster_of_workers_that_die(library, tmp_path):
         distributed.Client(workers) as client,
     ):
         together = here.run(_image_counts_after_a_death, str(tmp_path), executor=client.get_executor())
-    assert (tmp_path / "killed").exists()
-    assert together == alone
+    assert len(list(tmp_path.glob("killed*"))) == 3
     assert not any(isinstance(r, Failure) for r in together)
-    kept = [p for p in here.library.products(kind="image") if p.detector == "PN"]
-    assert len(kept) == len({p.key for p in kept}) == 3
+    assert together == alone
+    made = kept.products(kind="image")
+    assert len(made) == len({p.key for p in made}) == 12
+    begun = (tmp_path / "begun").read_text().split()
+    assert len(set(begun)) == 12
+    assert len(begun) <= 12 + 3  # those that were being made when a worker died are begun again, no others
+    assert len(list((kept.folder / "products").rglob("*.fits"))) >= 12
+
+
+BANDS = ((0.5, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 8.0))
+DEATHS = ("source 2", "source 6", "source 11")
 
 
 def _image_counts(source) -> int:
     from wolter.sources import photometry
 
-    return int(photometry.image(source.library, source.observations[0], "PN", (0.5, 2.0)).data.sum())
+    return int(photometry.image(source.library, source.observations[0], "PN", source.band).data.sum())
 
 
 def _image_counts_after_a_death(source, folder) -> int:
-    mark = Path(folder) / "killed"
-    if source.name == "two" and not mark.exists():
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return _image_counts(source)
+    """Counts; the worker dies in the middle of making three of the images, the first time it does."""
+    from wolter.sources import photometry
+
+    make, mark = photometry._make_image, Path(folder) / f"killed {source.name}"
+
+    def deadly(*args):
+        with open(Path(folder) / "begun", "a") as log:
+            log.write(source.name.replace(" ", "") + "\n")
+        image = make(*args)
+        if source.name in DEATHS and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return image
+
+    photometry._make_image = deadly
+    try:
+        return _image_counts(source)
+    finally:
+        photometry._make_image = make

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wolter.errors import DataError
+from wolter.errors import DataError, WolterWarning
+from wolter.sources.matching import POINTLIKE
 from wolter.sources.sample import Failure
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from wolter.sources.source import Source
 
 __all__ = ["annular_spectra", "fit_sample", "source_region", "source_spectra"]
+
+_TEMPERATURES = (1.0, 3.0, 8.0)  # keV
 
 
 def source_region(
@@ -127,16 +131,21 @@ def source_spectra(
             around = source_region(source, high * reach, inner=low * reach, obsid=entry.obsid, centre=centre)
         elif background is not False:
             around = source_region(source, background[1], inner=background[0], obsid=entry.obsid, centre=centre)
-        made = source.library.open(entry).spectra(
-            region,
-            around,
-            responses=entry.path if responses is None else responses,
-            detectors=detectors,
-            output=_folder(output, entry.obsid),
-            overwrite=overwrite,
-            executor=executor,
-            **selection,
-        )
+        with warnings.catch_warnings():
+            if POINTLIKE.isdisjoint(
+                source.colors
+            ):  # their counts are spread out: the rates of point sources do not apply
+                warnings.filterwarnings("ignore", message=".*piled up", category=WolterWarning)
+            made = source.library.open(entry).spectra(
+                region,
+                around,
+                responses=entry.path if responses is None else responses,
+                detectors=detectors,
+                output=_folder(output, entry.obsid),
+                overwrite=overwrite,
+                executor=executor,
+                **selection,
+            )
         first = max(groups, default=0)
         spectra += list(made)
         groups += [first + g for g in made.groups]
@@ -186,6 +195,7 @@ def fit_sample(
     model: str | Any = "tbabs*apec",
     *,
     values: Mapping[str, Any] | None = None,
+    starts: Mapping[str, Sequence[float]] | None = None,
     energy: Any = None,
     statistic: str = "cstat",
     group: int | None = 1,
@@ -194,7 +204,7 @@ def fit_sample(
     spectra: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> tuple[ManyFits, list[Failure]]:
-    """Fit one model to the spectra of every source of a sample, in batched calls.
+    """Fit one model to the spectra of every source of a sample, in one batched call.
 
     Parameters
     ----------
@@ -205,6 +215,10 @@ def fit_sample(
         Redshifts of its components are those of the sources, where these have one.
     values : mapping, optional
         Values by parameter name, for all sources or one each, as for `wolter.fit.fit_many`.
+    starts : mapping of str to sequence of float, optional
+        Values of free parameters that every source is fitted from, side by side; the lowest statistic counts. By
+        default temperatures (parameters called kT) start from 1, 3 and 8 keV if `values` does not say otherwise:
+        plasmas have a second minimum near 1 keV, where the iron L lines can stand for a hotter continuum.
     energy : pair of Quantity, optional
     statistic : str
     group : int, optional
@@ -234,14 +248,35 @@ def fit_sample(
     chosen = [_grouped(made[i], group) for i in kept]
     shape = Model(model) if isinstance(model, str) else model
     known = {name: np.asarray(v)[kept] if np.ndim(v) else v for name, v in dict(values or {}).items()}
-    redshifts = np.array([_redshift(sample[i]) for i in kept])
-    if np.isfinite(redshifts).all():
-        for parameter in shape.parameters:
-            name = f"{parameter.component}.{parameter.name}"
-            if parameter.name.lower() == "redshift" and name not in known:
-                known[name] = redshifts
-    fits = fit_many(chosen, shape, statistic=statistic, values=known, energy=energy, progress=progress, **options)
-    return _all_rows(sample, made, kept, fits), failures
+    known |= _redshifts(shape, np.array([_redshift(sample[i]) for i in kept]), known)
+    begin = _starts(shape, known) if starts is None else {name: list(v) for name, v in starts.items()}
+    times = {len(column) for column in begin.values()} or {1}
+    if len(times) > 1:
+        raise DataError(f"there are {' and '.join(map(str, sorted(times)))} starts", cure="Give as many of each.")
+    (times,) = times
+    known = {name: np.tile(v, times) if np.ndim(v) else v for name, v in known.items()}
+    known |= {name: np.repeat(column, len(kept)) for name, column in begin.items()}
+    fits = fit_many(
+        chosen * times, shape, statistic=statistic, values=known, energy=energy, progress=progress, **options
+    )
+    tried = np.where(np.isfinite(fits.statistic), fits.statistic, np.inf).reshape(times, len(kept))
+    best = tried.argmin(0) * len(kept) + np.arange(len(kept))
+    return _all_rows(sample, made, kept, fits, best), failures
+
+
+def _redshifts(shape: Any, redshifts: np.ndarray, known: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Redshifts of the sources for the parameters of that name, if all are known."""
+    if not np.isfinite(redshifts).all():
+        return {}
+    names = [f"{p.component}.{p.name}" for p in shape.parameters if p.name.lower() == "redshift"]
+    return {name: redshifts for name in names if name not in known}
+
+
+def _starts(shape: Any, known: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Temperatures to start from: those of plasmas that are free and not given."""
+    plasmas = [p for p in shape.parameters if p.name == "kT" and "apec" in p.component.lower()]
+    free = [p for p in plasmas if not p.frozen and p.tie is None]
+    return {f"{p.component}.kT": list(_TEMPERATURES) for p in free if f"{p.component}.kT" not in known}
 
 
 def _redshift(source: Source) -> float:
@@ -256,14 +291,14 @@ def _grouped(spectra: Any, minimum: int | None) -> Any:
     return SpectrumSet([s.group("min", minimum) for s in spectra], groups=spectra.groups)
 
 
-def _all_rows(sample: Sample, made: Sequence[Any], kept: Sequence[int], fits: ManyFits) -> ManyFits:
-    """The fits with a row for every source of the sample, in its order."""
+def _all_rows(sample: Sample, made: Sequence[Any], kept: Sequence[int], fits: ManyFits, best: np.ndarray) -> ManyFits:
+    """The best fits with a row for every source of the sample, in its order."""
     out = type(fits).empty(sample.names, fits.expression, fits.names, fits.units)
     for name in ("values", "sigma", "covariance", "statistic", "bins", "dof", "converged", "failed"):
-        getattr(out, name)[kept] = getattr(fits, name)
+        getattr(out, name)[kept] = getattr(fits, name)[best]
     for name in ("iterations", "restarts"):
-        getattr(out, name)[kept] = getattr(fits, name)
+        getattr(out, name)[kept] = getattr(fits, name)[best]
     messages = [str(m.error) if isinstance(m, Failure) else "" for m in made]
-    for row, message in zip(kept, fits.messages, strict=True):
-        messages[row] = message
+    for row, at in zip(kept, best, strict=True):
+        messages[row] = fits.messages[int(at)]
     return replace(out, messages=tuple(messages))
