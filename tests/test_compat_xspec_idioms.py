@@ -180,3 +180,69 @@ def test_command_files_of_xspec(session, tmp_path):
         (tmp_path / "bad.xcm").write_text(text)
         with pytest.raises(NotImplementedError, match=name):
             x.Xset.restore(str(tmp_path / "bad.xcm"))
+
+
+@pytest.fixture
+def polarised(shared, monkeypatch):
+    """I, Q and U of the first detector of Mrk 501."""
+    fresh_session(monkeypatch)
+    monkeypatch.chdir(shared("ixpe", "mrk501_01004601"))
+    x.Xset.chatter = 0
+    for number, stokes in enumerate("IQU", 1):
+        x.AllData(f"1:{number} det1_filt_src_{stokes}.pha")
+        spectrum(number).response = "ixpe_d1_20170101_alpha075_02.rmf"
+        spectrum(number).response.arf = f"det1_filt_src.{'arf' if stokes == 'I' else 'mrf'}"
+    x.AllData.ignore("0.0-2.0 8.0-**")
+    x.Plot.xAxis = "keV"
+    yield x.Model("polconst*tbabs*powerlaw", setPars=(0.1, -55.0, 0.1, 2.3, 0.1))
+    x.Plot.setRebin(0, 1)
+    x.Plot.setGroup(None)
+
+
+def test_joined_bins_of_polarisation(polarised):
+    x.Plot("polangle", "polfrac")
+    fine = [np.array(v()) for v in (x.Plot.x, x.Plot.xErr, x.Plot.y, x.Plot.model)]
+    assert len(fine[0]) == 149
+    x.Plot.setRebin(3.0, 40)
+    x.Plot("polangle", "polfrac")
+    middle, half, angle, error = (np.array(v()) for v in (x.Plot.x, x.Plot.xErr, x.Plot.y, x.Plot.yErr))
+    assert 4 <= len(middle) <= 30
+    np.testing.assert_allclose((middle + half)[:-1], (middle - half)[1:], atol=1e-6)
+    assert (middle - half)[0] == pytest.approx(fine[0][0] - fine[1][0])
+    assert (middle + half)[-1] == pytest.approx(fine[0][-1] + fine[1][-1])
+    count = np.round(half / fine[1][0]).astype(int)  # bins have one width
+    # sigma of the angle is 90/pi over the significance of the polarisation
+    reached = np.abs(error) <= 90 / np.pi / 3.0 * 1.0001
+    assert (reached | (count == 40) | (np.arange(len(count)) == len(count) - 1)).all()
+    assert reached.sum() >= 2
+    begin = np.round((middle - half - fine[0][0] + fine[1][0]) / (2 * fine[1][0])).astype(int)
+    q, u = (np.add.reduceat(np.array(spectrum(n).values), begin) for n in (2, 3))  # no background, one AREASCAL
+    np.testing.assert_allclose(np.cos(np.radians(2 * angle)), q / np.hypot(q, u), rtol=1e-6)
+    np.testing.assert_allclose(x.Plot.model(1, 1), -55.0, atol=1.0)
+    assert len(x.Plot.y(1, 2)) == len(middle)
+
+
+def test_commands_concern_their_window(session, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *a, **k: drawn.append(figure) or open(a[0], "w").close())
+    x.Plot.xAxis = "keV"
+    x.Plot.device = str(tmp_path / "a.png")
+    x.Plot.commands = (
+        "rescale y1 1e-4 2",
+        "r y2 -7 7",
+        "win 2",
+        "label y residuals",
+        "la top not here",
+        "window 1",
+        "la t T",
+    )
+    x.Plot("ldata", "delchi")
+    x.Plot.device, x.Plot.commands = "/null", ()
+    upper, lower = drawn[0].axes
+    assert upper.get_ylim() == (1e-4, 2.0)
+    assert lower.get_ylim() == (-7.0, 7.0)
+    assert lower.get_ylabel() == "residuals"
+    assert upper.get_title() == "T"

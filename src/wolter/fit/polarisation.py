@@ -12,7 +12,7 @@ import numpy.typing as npt
 from wolter.errors import FitError
 from wolter.fit.dataset import FitSpectrum
 
-__all__ = ["PolarisationSpectrum", "make_polarisation", "polarisation_of"]
+__all__ = ["PolarisationSpectrum", "joined_edges", "make_polarisation", "polarisation_of"]
 
 Array = npt.NDArray[np.float64]
 
@@ -159,6 +159,41 @@ def make_polarisation(
         u_err=np.sqrt(variances[2]),
         groups=tuple(sorted({e.group for e in entries})),
     )
+
+
+def joined_edges(whole: PolarisationSpectrum, min_sigma: float, max_bins: int) -> Array:
+    """Edges of bins in which the polarisation is significant, for `make_polarisation`.
+
+    Parameters
+    ----------
+    whole : PolarisationSpectrum
+        With its finest bins.
+    min_sigma : float
+        Adjoining bins are joined until ``sqrt(Q^2 + U^2)`` is as many of its own errors ...
+    max_bins : int
+        ... or so many are together.
+
+    Returns
+    -------
+    array
+        keV, ascending.
+    """
+    energies = whole.energy - whole.energy_err
+    edges = [float(energies[0])]
+    q = u = q_var = u_var = 0.0
+    count = 0
+    for n in range(len(energies)):
+        q, u = q + whole.q[n], u + whole.u[n]
+        q_var, u_var = q_var + whole.q_err[n] ** 2, u_var + whole.u_err[n] ** 2
+        count += 1
+        power = q * q + u * u
+        if power * power >= min_sigma**2 * (q * q * q_var + u * u * u_var) > 0 or count >= max_bins:
+            edges.append(float(whole.energy[n] + whole.energy_err[n]))
+            q = u = q_var = u_var = 0.0
+            count = 0
+    if count:
+        edges.append(float(whole.energy[-1] + whole.energy_err[-1]))
+    return np.array(edges)
 
 
 def _cuts(lo: Array, hi: Array, edges: Array | None) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

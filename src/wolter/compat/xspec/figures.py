@@ -60,6 +60,7 @@ def draw(windows: list[Window], device: str) -> None:
     for pane, window in zip(panes, windows, strict=True):
         _pane(pane, window)
     _stack(panes, windows)
+    _commands(panes, windows[0].commands if windows else ())
     with fits.atomic_path(path, overwrite=True) as temporary:
         figure.savefig(temporary, format=form, dpi=150)
 
@@ -97,8 +98,6 @@ def _pane(pane: Any, window: Window) -> None:
         pane.axhline(1.0, color="0.4", lw=0.8)
     elif window.kind in ("resid", "delchi"):
         pane.axhline(0.0, color="0.4", lw=0.8)
-    for command in window.commands:
-        _command(pane, command)
 
 
 def _powers(text: str) -> str:
@@ -114,6 +113,20 @@ def _limit(pane: Any, window: Window) -> None:
     if values.size:
         top = float(values.max())
         pane.set_ylim(max(0.5 * float(values.min()), 1e-6 * top), 2.0 * top)
+
+
+def _commands(panes: Any, commands: tuple[str, ...]) -> None:
+    """PLT commands, each for the window that is current (``window 2``) or that its axis names (``rescale y2 -5 5``)."""
+    current = 0
+    for text in commands:
+        words = text.split()
+        if len(words) > 1 and len(words[0]) > 1 and "window".startswith(words[0].lower()):
+            current = int(words[1]) - 1 if words[1].isdigit() else 0
+            continue
+        named = words[1][1:] if len(words) > 1 and words[1][:1].lower() in ("x", "y") else ""
+        place = int(named) - 1 if named.isdigit() else current
+        if 0 <= place < len(panes):
+            _command(panes[place], text)
 
 
 def _command(pane: Any, text: str) -> None:

@@ -325,7 +325,7 @@ def _areas(plot: PlotManager) -> list[Curve]:
 
 
 def _polarisation(plot: PlotManager, kind: str) -> list[Curve]:
-    from wolter.fit.polarisation import make_polarisation
+    from wolter.fit.polarisation import joined_edges, make_polarisation
 
     fit = SESSION.engine()
     folded = fit.folded()
@@ -335,7 +335,11 @@ def _polarisation(plot: PlotManager, kind: str) -> list[Curve]:
         groups = [[e for e in map(SESSION.entry_of, g) if e is not None] for g in plot._groups]
     curves = []
     for number, entries in enumerate(groups, 1):
-        result = make_polarisation(entries, [folded[e.number - 1] for e in entries])
+        models = [folded[e.number - 1] for e in entries]
+        result = make_polarisation(entries, models)
+        sigma, most, _ = plot.rebin_of(number)
+        if most > 1:
+            result = make_polarisation(entries, models, joined_edges(result, sigma, most))
         columns = (
             (result.angle, result.angle_err, result.model_angle)
             if kind == "polangle"
