@@ -178,6 +178,17 @@ def test_list_is_written(stack, tmp_path):
         found.write(tmp_path / "s.csv")
 
 
+def test_map_of_another_detector(shared):
+    images = [
+        Image.read(shared("xmm", "a907_0201903501", f"0201903501_{c}_exp1-0.50-2.00keVimg.fits"))
+        for c in ("mos1", "mos2")
+    ]
+    seconds = ExposureMap.read(shared("xmm", "a907_0201903501", "0201903501_mos2_exp1-0.50-2.00keVexpmap.fits"))
+    with pytest.raises(DataError, match="image is of detector EMOS1, the exposure map of EMOS2"):
+        detect(images[0], seconds)
+    assert len(detect(images[1], seconds)) > 3
+
+
 def test_what_cannot_be_searched(stack):
     events, exposure, _ = stack
     image = make_image(events, grid=exposure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
@@ -34,14 +35,17 @@ def _help(name: str) -> str:
     return "\n".join(lines)
 
 
+def _summary(doc: str) -> str:
+    """First line of a description, without the name of the task, which the list has already."""
+    line = re.sub(r"^The tasks? ``.*``: ", "", doc.strip().partition("\n")[0])
+    return line[:1].upper() + line[1:]
+
+
 def _list(as_json: bool) -> None:
     from wolter import tasks
 
     names = tasks.names()
-    found = [
-        {"task": n, "mission": tasks.mission_of_task(n), "doc": tasks.get(n).doc.strip().partition("\n")[0]}
-        for n in names
-    ]
+    found = [{"task": n, "mission": tasks.mission_of_task(n), "doc": _summary(tasks.get(n).doc)} for n in names]
 
     def text() -> str:
         width = max(len(n) for n in names)

@@ -16,7 +16,7 @@ from wolter.data.exposure_map import ExposureMap
 from wolter.data.image import Image
 from wolter.errors import DataError
 
-__all__ = ["RateMap"]
+__all__ = ["RateMap", "check_same_origin"]
 
 
 class RateMap(ImagePlane):
@@ -63,7 +63,7 @@ class RateMap(ImagePlane):
         _same_pixels(image, exposure, "exposure map")
         if background is not None:
             _same_pixels(image, background, "background image")
-        _same_origin(image, exposure)
+        check_same_origin(image, exposure)
         self.image = image
         self.exposure = exposure
         self.background = background
@@ -184,16 +184,23 @@ def _same_pixels(image: Image, other: Image, what: str) -> None:
         )
 
 
-def _same_origin(image: Image, exposure: ExposureMap) -> None:
+def check_same_origin(image: Image, exposure: Image) -> None:
+    """Whether an exposure map belongs to an image: observation, detector and energy band, where both tell.
+
+    Raises
+    ------
+    DataError
+        If it does not.
+    """
     for key, what in (("OBS_ID", "observation"), ("INSTRUME", "detector")):
         mine, its = (str(x.header.get(key, "") or "").strip().upper() for x in (image, exposure))
-        if mine and its and mine != its:
+        if mine and its and mine != its and "MERGED" not in (mine, its):
             raise DataError(
                 f"the image is of {what} {mine}, the exposure map of {its}",
                 file=exposure.path or image.path,
                 cure=f"Use the map of the same {what}.",
             )
-    band = exposure.energy
+    band = getattr(exposure, "energy", None)
     if band is None or "E_MIN" not in image.header or "E_MAX" not in image.header:
         return
     low, high = image.header.number("E_MIN"), image.header.number("E_MAX")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from wolter import fits
 from wolter.data.exposure_map import ExposureMap
 from wolter.data.image import Image
-from wolter.data.rate_map import RateMap
+from wolter.data.rate_map import RateMap, check_same_origin
 from wolter.data.smoothing import DiscSums, pixels_of
 from wolter.data.source_list import COLUMNS, SourceList
 from wolter.errors import DataError
@@ -60,6 +60,7 @@ class _Field:
                     file=given.path or image.path,
                     cure="Put the map on the pixels of the image: mosaic([map], image).",
                 )
+            check_same_origin(image, given)
             seconds = np.nan_to_num(np.asarray(given.data, float))
         if not seconds.max() > 0:
             raise DataError("no pixel is exposed", file=image.path, cure="Check the exposure map.")
