@@ -743,3 +743,17 @@ def test_roots_that_cannot_be(tmp_path, monkeypatch):
     cs.make_database(tmp_path / "mine", cs.files_rows({}))
     assert Caldb("~/mine").root == str(tmp_path / "mine")
     assert Caldb(f"file://{tmp_path}/mine").find("acme", "cam", "gain").path.startswith(f"{tmp_path}/mine/data")
+
+
+def test_pointed_clients_ask_the_servers_database(monkeypatch):
+    from wolter.compat.archives import point_clients, release_clients
+
+    point_clients("http://127.0.0.1:9")
+    assert os.environ["CALDB"] == Caldb().root == "http://127.0.0.1:9/FTP/caldb"
+    release_clients()
+    assert "CALDB" not in os.environ
+    monkeypatch.setenv("CALDB", "/my/own")
+    point_clients("http://127.0.0.1:9")
+    assert os.environ["CALDB"] == "/my/own"  # what the user has said stays
+    release_clients()
+    assert os.environ["CALDB"] == "/my/own"
