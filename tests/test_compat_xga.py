@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -252,6 +253,21 @@ def test_the_tutorial_runs(shared, tmp_path):
     notebook = json.loads((tmp_path / "out.ipynb").read_text())
     outputs = [o for cell in notebook["cells"] for o in cell.get("outputs", [])]
     assert sum("image/png" in o.get("data", {}) for o in outputs) >= 8
+
+
+def test_every_line_of_the_tutorial_is_in_the_example(shared):
+    """Lines of code of the tutorial's text; two cannot run: one is broken off, one names data that are not here."""
+    (text,) = shared("..", "seeds").glob("004_*.txt")
+    squeezed = re.sub(r"\s+", "", (ROOT / "examples" / "abell907_photometry.md").read_text())
+    code = re.compile(
+        r"(\w+(, ?\w+)* ?= |print\(|demo_|chosen_|bulk_src|evselect_|eexpmap\(|from [\w.]+ import|import \w+ as)"
+    )
+    header = re.compile(r"[A-Z0-9_]{3,8} *=")
+    lines = [line.strip() for line in text.read_text().splitlines()]
+    lines = [line for line in lines if code.match(line) and not header.match(line)]
+    assert len(lines) > 55
+    absent = [line for line in lines if re.sub(r"\s+", "", line) not in squeezed]
+    assert absent == ["chosen_obs = ['0677630133', '0301900401', '0770581201', '0827201501']"]
 
 
 def test_samples(configured, cluster):
