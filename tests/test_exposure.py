@@ -530,6 +530,31 @@ def test_ixpe_dithers_its_field(root):
     assert np.mean(made.data[row, column] > 0) > 0.999
 
 
+def test_ixpe_simulation_lies_on_its_map(tmp_path):
+    """Source and background, dithered: no event outside the exposed part of the sky."""
+    from wolter import Model
+    from wolter.simulate import simulate_observation
+
+    model = Model("powerlaw")
+    model.powerlaw.norm = 0.05
+    folder = simulate_observation(
+        model,
+        mission="ixpe",
+        position="10:00:00 +20:00:00",
+        roll=25 * u.deg,
+        exposure=2000 * u.s,
+        background_rate=0.05 / u.s / u.arcmin**2,
+        output=tmp_path,
+        seed=3,
+    )
+    observation = Observation(folder)
+    for detector in ("DU1", "DU3"):
+        image = observation.image(detectors=[detector])[detector]
+        made = observation.exposure_map(detector, energy=(2 * u.keV, 8 * u.keV), like=image)
+        assert image.data.sum() > 10000
+        assert image.data[made.data <= 0].sum() == 0
+
+
 def test_ixpe_without_attitude_says_what_is_assumed(root):
     observation = Observation(root / "ixpe" / "sim_mrk501_01004701")
     events = observation.events["DU2"]

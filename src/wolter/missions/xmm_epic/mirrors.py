@@ -1,4 +1,4 @@
-"""Rays through the mirrors of XMM-Newton, as published: how the table of `vignetting` was made.
+"""Rays through the mirrors of XMM-Newton, as published: how `vignetting.TRACED` was made.
 
 Surfaces are the paraboloid and hyperboloid of Van Speybroeck & Chase (1972, Appl. Opt. 11, 440) with equal grazing
 angles on axis. Radii follow from 58 shells between 153 and 350 mm with walls and clearances that grow with the
