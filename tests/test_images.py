@@ -156,6 +156,11 @@ def test_what_is_refused(mos, tmp_path):
         make_image(plain, grid=ImageGrid.around("09:58:22 -11:03:35", 1 * u.deg, 10 * u.arcsec))
 
 
+def test_grids_are_images_or_headers(mos):
+    with pytest.raises(DataError, match="cannot be taken from 3"):
+        make_image(mos, grid=3)
+
+
 def test_rate_map_of_another_band(mos):
     image = make_image(mos, energy=(0.5, 2) * u.keV)
     seconds = ExposureMap.made(np.ones(image.shape), image.header, energy=(2.5, 10.0), vignetted=True)

@@ -87,10 +87,15 @@ class ImageGrid:
         Raises
         ------
         DataError
-            If the size is not known.
+            If this is no header, or the size is not known.
         """
         from wolter.sky import TanWCS
 
+        if not hasattr(header, "keys"):
+            raise DataError(
+                f"pixels cannot be taken from {header!r}",
+                cure="Give an Image, an ExposureMap, an ImageGrid or a header; binning=N puts pixels together.",
+            )
         if shape is None:
             if "NAXIS1" not in header or "NAXIS2" not in header:
                 raise DataError("the header has no NAXIS1 and NAXIS2", cure="Give the shape (ny, nx).")

@@ -86,7 +86,7 @@ def find_file(
         raise MissionError(
             f"the observation holds no {role} file" + (f" of {detector}" if detector else ""),
             file=observation.path,
-            cure=f"Name it with {option or role.replace(' ', '_')}=.",
+            cure=f"Name it with {option or role.replace(' ', '_')}=, or give its folder (or list it) with the events.",
         )
     if len({f.path for f in own}) > 1:
         raise MissionError(
