@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import lzma
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from compat_logs import clean, log_differences
+from unpacked import unpacked
 
 
 class _Text:
@@ -33,12 +31,8 @@ def unpack(data: Path, files: dict[str, Any], folder: Path) -> None:
     """Files of a session under their names there, unpacked."""
     for name, entry in files.items():
         source = data / re.sub(r" \(.*\)$", "", entry["source"])
-        opener = {".gz": gzip.open, ".xz": lzma.open}.get(source.suffix)
-        if opener is None or name.endswith(source.suffix):
-            (folder / name).symlink_to(source)
-            continue
-        with opener(source) as packed, open(folder / name, "wb") as plain:
-            shutil.copyfileobj(packed, plain)
+        packed = source.suffix in (".gz", ".xz") and not name.endswith(source.suffix)
+        (folder / name).symlink_to(unpacked(source) if packed else source)
 
 
 class Replay:

@@ -47,7 +47,11 @@ def fitted(swift):
     ("options", "tolerance"),
     [
         ({"algorithm": "gw", "walkers": 8, "burn": 480, "runLength": 4800}, 0.3),
-        ({"algorithm": "mh", "burn": 300, "runLength": 3000, "proposal": "gaussian fit"}, 0.35),
+        pytest.param(
+            {"algorithm": "mh", "burn": 300, "runLength": 3000, "proposal": "gaussian fit"},
+            0.35,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_errors_from_chains_are_those_of_the_profile(fitted, tmp_path, options, tolerance):

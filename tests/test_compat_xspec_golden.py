@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import lzma
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 
 from compat_logs import clean, line_differs
 from compat_replay import Replay, unpack
+from unpacked import unpacked
 from wolter.compat.xspec.session import SESSION
 from wolter.models.settings import ApecOptions
 
@@ -146,7 +146,7 @@ def test_text_of_the_logs(name, replayed):
     assert replay.lines > 500
 
 
-@pytest.mark.parametrize("name", ["c_xmm_ngc7793", "d_ixpe_mrk501"])
+@pytest.mark.parametrize("name", [pytest.param("c_xmm_ngc7793", marks=pytest.mark.slow), "d_ixpe_mrk501"])
 def test_session_as_a_script(name, golden, shared, tmp_path):
     """The same lines in a file that `wolter run` executes, with the module under its original name."""
     script = Path(__file__).with_name("replay_script.py")
@@ -253,6 +253,4 @@ def fresh_session(monkeypatch):
 
 def unpack_atomdb(source, folder):
     for kind in ("line", "coco"):
-        packed = source / f"apec_v3.0.9_{kind}.fits.xz"
-        with lzma.open(packed) as stream:
-            (folder / f"apec_v3.0.9_{kind}.fits").write_bytes(stream.read())
+        (folder / f"apec_v3.0.9_{kind}.fits").symlink_to(unpacked(source / f"apec_v3.0.9_{kind}.fits.xz"))

@@ -174,15 +174,12 @@ def test_errors_of_commands(session):
     assert x.AllData.nSpectra == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "magic"), [("a.png", b"\x89PNG"), ("a.pdf", b"%PDF"), ("a.ps/cps", b"%!PS"), ("a.svg", b"<?xml")]
-)
-def test_figures(session, tmp_path, name, magic):
+def test_figures(session, tmp_path):  # all formats: test_compat_xspec_figures.py
     x.Plot.xAxis = "keV"
-    x.Plot.device = str(tmp_path / name)
+    x.Plot.device = str(tmp_path / "a.png")
     x.Plot("ldata", "ratio")
     x.Plot.device = "/null"
-    assert (tmp_path / name.split("/")[0]).read_bytes().startswith(magic)
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     assert x.Plot.labels() == ("Energy (keV)", "counts s$^{-1}$ keV$^{-1}$", "data and folded model")
     x.Plot.device = "/xs"
     x.Plot("data")
