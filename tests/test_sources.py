@@ -125,7 +125,14 @@ def test_coverage_and_offset(cluster):
     assert cluster.offset("0404910601") == pytest.approx(here.separation(CLUSTER).deg, rel=1e-6)
 
 
-def test_info_tells_everything(cluster):
+def test_info_tells_everything(cluster, shared, monkeypatch):
+    from wolter.sources import columns
+
+    monkeypatch.setattr(columns, "_cache", lambda: shared("model_data", "nh_maps"))
+    assert float(cluster.info()["hydrogen column"].split()[0]) == pytest.approx(5.34e20, rel=0.05)  # the tutorial, LAB
+    assert cluster.info()["r500 covered"] == "100 %"
+    monkeypatch.setattr(columns, "_cache", lambda: shared("xmm"))
+    assert "not known: the map of HI4PI is not there" in str(cluster.info())
     text = str(cluster.info())
     assert "A907" in text
     assert "1200.0 kpc" in text

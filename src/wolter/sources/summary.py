@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wolter.errors import WolterError
+from wolter.sources.masks import circular_mask
+from wolter.sources.measurements import covered_part
 
 if TYPE_CHECKING:
     from wolter.sources.source import Source
@@ -49,6 +51,7 @@ def summarise(source: Source) -> SourceSummary:
     add("peak", lambda: (lambda p: f"{p.ra:.6f}, {p.dec:+.6f} deg")(source.peak()))
     if source.redshift is not None:
         rows.append(("redshift", source.redshift))
+    add("hydrogen column", lambda: f"{source.column_density():.3g} per cm2")
     by_mission: dict[str, int] = {}
     for entry in source.observations:
         by_mission[entry.mission] = by_mission.get(entry.mission, 0) + 1
@@ -68,5 +71,13 @@ def summarise(source: Source) -> SourceSummary:
             rows.append((name, f"{source.scale.length(angle):.1f} kpc, {60 * angle:.3f} arcmin"))
         else:
             rows.append((name, f"{60 * angle:.3f} arcmin"))
+        add(f"{name} covered", lambda n=name: f"{100 * _covered(source, n):.0f} %")
         add(f"{name} signal to noise", lambda n=name: round(source.snr(n), 2))
     return SourceSummary(tuple(rows))
+
+
+def _covered(source: Source, radius: str) -> float:
+    """Part of the circle of a radius that any detector of any observation exposed."""
+    rates = source.rate_map()
+    inside = circular_mask(rates.grid, source.ra, source.dec, source.radius(radius))
+    return covered_part(rates, inside, rates.exposure.data, source.radius(radius))
