@@ -10,6 +10,8 @@ env: .stamp-env
 .stamp-env: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[all,dev]'
+	$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/installed.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/installed.txt -e '.[servers]'
 	touch $@
 
 demo: env
