@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 import wolter.compat.xspec as x
 from test_compat_xspec_golden import fresh_session
@@ -246,3 +247,18 @@ def test_commands_concern_their_window(session, tmp_path, monkeypatch):
     assert lower.get_ylim() == (-7.0, 7.0)
     assert lower.get_ylabel() == "residuals"
     assert upper.get_title() == "T"
+
+
+def test_chains_of_parameters_that_the_fit_held(session, tmp_path):
+    """A parameter without influence has no variance; walkers start by a hundredth of its value."""
+    m = x.Model("tbabs*(powerlaw + cflux*bbody)", setPars=(0.1, 2.0, 2e-3, 0.5, 10.0, -60.0, "1 -1", "1 -1"))
+    x.Fit.perform()
+    assert m.cflux.lg10Flux.sigma == 0
+    best = x.Fit.statistic
+    x.Xset.seed = 1
+    x.Chain(str(tmp_path / "c.fits"), burn=0, runLength=400, walkers=20)
+    with fits.open(tmp_path / "c.fits") as file:
+        rows = file["CHAIN"].data  # type: ignore[union-attr]
+    assert np.std(rows["lg10Flux__6"][:20]) == pytest.approx(0.6, rel=0.5)
+    assert best - 0.01 <= rows["FIT_STATISTIC"].min() < best + 10
+    x.AllChains.clear()

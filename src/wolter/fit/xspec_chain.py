@@ -253,6 +253,11 @@ def proposal_root(fit: Fit, source: str = "fit", values: Sequence[float] = (), s
         covariance = fit.covariance
         if covariance is None:
             raise FitError("the proposal needs the covariance of a fit", cure="Fit first, or give 'gaussian diagonal'.")
+        covariance = np.array(covariance)
+        held = np.flatnonzero(np.diag(covariance) <= 0)  # by the fit, at a limit or without influence
+        covariance[held], covariance[:, held] = 0.0, 0.0
+        parameters = [fit.table.parameters[fit.table.free.positions[k]] for k in held]
+        covariance[held, held] = [(0.01 * p.value or p.delta) ** 2 for p in parameters]  # the steps of derivatives
     elif source == "diagonal":
         if len(values) != size:
             raise FitError(f"{len(values)} variances for {size} free parameters")
