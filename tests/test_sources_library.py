@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
 import signal
@@ -134,31 +133,6 @@ def test_a_failed_product_leaves_nothing(library, tmp_path):
 def test_missing_input(library, tmp_path):
     with pytest.raises(DataError, match="an input is missing"):
         library.product("image", [tmp_path / "nothing.fits"], {}, write)
-
-
-def _make_slowly(folder, source, log):
-    def make(path):
-        with open(log, "a") as out:
-            out.write(f"{os.getpid()}\n")
-        time.sleep(0.2)
-        write(path)
-
-    for n in range(5):
-        Library(folder).product("image", [source], {"n": n}, make)
-
-
-def test_two_processes_make_nothing_twice(library, tmp_path):
-    source, log = tmp_path / "in.txt", tmp_path / "log"
-    source.write_text("one")
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_make_slowly, args=(library.folder, source, log)) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-    assert [w.exitcode for w in workers] == [0, 0]
-    assert len(log.read_text().split()) == 5
-    assert len(library.products()) == 5
 
 
 def test_a_killed_process_holds_no_lock(library, tmp_path):

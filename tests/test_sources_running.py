@@ -157,6 +157,7 @@ folder, source, log = map(pathlib.Path, sys.argv[1:])
 def make(path):
     with open(log, "a") as out:
         out.write("made\\n")
+    time.sleep(0.02)
     fits.write(path, [fits.new_image(np.ones((8, 8)))], overwrite=True)
 (log.parent / f"ready {sys.argv[0]} {time.time_ns()}").touch()
 while not (log.parent / "go").exists():
@@ -206,14 +207,14 @@ def test_ten_thousand_sources_hold_no_images(shared, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image, "read", classmethod(watched))
     monkeypatch.setattr(library_module, "_MOST_BYTES", 6 * 2**20)  # two rate maps
-    some = sample[:40]
+    some = sample[:14]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", WolterWarning)
         found = some.measure(1 * u.arcmin) + [
             s.measure(1 * u.arcmin, "0404910601", d) for s in some for d in ("M1", "PN")
         ]
     assert all(isinstance(m, Measurement) for m in found)
-    assert len(seen) > 100
+    assert len(seen) > 50
     gc.collect()
     assert sum(ref() is not None for ref in seen) <= 8
     assert sum(map(library_module._array_bytes, (v for v, _ in library._memory.values()))) == library._bytes

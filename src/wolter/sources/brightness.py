@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,10 @@ from wolter._accessor import Figures
 from wolter.data import RadialProfile
 from wolter.errors import DataError, FitError, suggest
 
-__all__ = ["MODELS", "ProfileFit", "beta_rings", "fit_profile", "mixing_matrix"]
+if TYPE_CHECKING:
+    from wolter.sources.source import Source
+
+__all__ = ["MODELS", "ProfileFit", "beta_rings", "fit_profile", "mixing_matrix", "ring_edges", "source_encircled"]
 
 Array = NDArray[np.float64]
 _FINE = 8  # parts of a ring that the point-spread function spreads one by one
@@ -82,6 +85,26 @@ def mixing_matrix(edges: Array, source_edges: Array, encircled: Callable[[Array]
         share = np.broadcast_to(weight[:, None] / _ANGLES, found.shape).ravel()
         matrix[:, j] = np.bincount(ring[inside], weights=share[inside], minlength=len(edges) - 1)
     return matrix
+
+
+def ring_edges(low: float, high: float, rings: int, first: float | None = None) -> Array:
+    """Edges of rings: of equal widths, or of equal ratios beginning with the radius `first` (and a disk inside it)."""
+    if first is None:
+        return np.linspace(low, high, rings + 1)
+    edges = np.geomspace(max(low, first), high, rings + (low > 0))
+    return edges if low > 0 else np.append(0.0, edges)
+
+
+def source_encircled(source: Source, obsid: str | None = None) -> Callable[[Array], Array] | None:
+    """Encircled fraction of the mission's point-spread function at a source; see `Source.encircled`."""
+    entries = [source.observation(obsid)] if obsid is not None else list(source.observations)
+    mission = source.library.open(entries[0]).mission
+    if mission.psf is None or len({e.mission for e in entries}) > 1:
+        return None
+    function = mission.load("psf")
+    offset = 60.0 * float(np.mean([source.offset(e.obsid) for e in entries]))
+    energy = math.sqrt(source.band[0] * source.band[1])
+    return lambda radius: np.asarray(function(np.asarray(radius, float), energy, offset), float)
 
 
 @dataclass(frozen=True)

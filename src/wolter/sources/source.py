@@ -500,16 +500,12 @@ class Source:
         from astropy import units as u
 
         from wolter.makers import radial_profile
+        from wolter.sources.brightness import ring_edges
 
         rates = self.rate_map(obsid, detector, band=band)
         low = 0.0 if inner is None else self.radius(inner)
         high = self.radius(outer)
-        if logarithmic:
-            first = max(low, rates.pixel_scale_deg)
-            edges = np.geomspace(first, high, rings + (low > 0))
-            edges = edges if low > 0 else np.append(0.0, edges)
-        else:
-            edges = np.linspace(low, high, rings + 1)
+        edges = ring_edges(low, high, rings, rates.pixel_scale_deg if logarithmic else None)
         place = self.position if centre is None else centre
         if isinstance(place, SourcePeak):
             place = place.position
@@ -524,14 +520,9 @@ class Source:
         callable or None
             None where the mission's is not known; of several observations the mean offset is taken.
         """
-        entries = [self.observation(obsid)] if obsid is not None else list(self.observations)
-        mission = self.library.open(entries[0]).mission
-        if mission.psf is None or len({e.mission for e in entries}) > 1:
-            return None
-        function = mission.load("psf")
-        offset = 60.0 * float(np.mean([self.offset(e.obsid) for e in entries]))
-        energy = math.sqrt(self.band[0] * self.band[1])
-        return lambda radius: np.asarray(function(np.asarray(radius, float), energy, offset), float)
+        from wolter.sources.brightness import source_encircled
+
+        return source_encircled(self, obsid)
 
     def fit_profile(self, outer: Any, model: str = "beta", *, psf: bool = False, **options: Any) -> ProfileFit:
         """Beta model of the source's profile, see `wolter.sources.fit_profile`.
