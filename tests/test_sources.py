@@ -25,8 +25,14 @@ from wolter.sources import (
     PointSource,
     Sample,
     Source,
+    circular_mask,
     column_density,
+    edge_pixels,
     fetch_map,
+    hierarchical_peak,
+    near_edge,
+    net_counts,
+    signal_to_noise,
 )
 
 CLUSTER = SkyCoord(149.59209, -11.05972, unit="deg")
@@ -286,3 +292,57 @@ def test_samples_declared_wrongly(library):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert repr(sample) == "<Sample of 2 Sources>"
+
+
+# ---------------------------------------------------------------- one pass, in windows
+
+
+def test_windows_give_what_whole_images_give(cluster):
+    """Signals, counts, masks and peaks of the windows around a source, against the functions on whole arrays."""
+    for obsid, detector in ((None, None), ("0201903501", "M1"), ("0404910601", "PN")):
+        rates = cluster.rate_map(obsid, detector)
+        image, exposure = rates.image.data, rates.exposure.data
+        for radius in (3 * u.arcmin, "r500"):
+            source, around = cluster.masks(radius, rates.grid, obsid)
+            assert source.shape == rates.shape  # of an observation or of the mosaic
+            assert cluster.snr(radius, obsid, detector) == pytest.approx(
+                signal_to_noise(image, exposure, source, around), rel=1e-12
+            )
+            found = cluster.measure(radius, obsid, detector)
+            assert found.net_counts == pytest.approx(net_counts(image, exposure, source, around), rel=1e-9)
+            assert found.counts == image[source & (exposure > 0)].sum()
+            assert found.covered == pytest.approx(
+                (circular_mask(rates.grid, cluster.ra, cluster.dec, found.radius) & (exposure > 0)).sum()
+                * rates.pixel_scale_deg**2 / (np.pi * found.radius**2), abs=0.01,
+            )  # fmt: skip
+        peak = cluster.peak(obsid, detector)
+        within = circular_mask(rates.grid, peak.ra, peak.dec, cluster.search_radius)
+        inner = ~edge_pixels(exposure)
+        whole = hierarchical_peak(rates.data, within & cluster.interloper_mask(rates.grid, obsid), inner)
+        assert rates.position(whole.x + 1, whole.y + 1) == pytest.approx((peak.ra, peak.dec))
+        assert near_edge(edge_pixels(exposure), whole.x, whole.y) == peak.near_edge
+
+
+def test_one_pass_over_a_sample(library):
+    """`measure` is what the verbs say one by one, in the order of the sample however it was run."""
+    rng = np.random.default_rng(8)
+    places = SkyCoord(149.592 + rng.uniform(-0.06, 0.06, 12), -11.06 + rng.uniform(-0.06, 0.06, 12), unit="deg")
+    sample = Sample(places, library, kind=PointSource, radius=30 * u.arcsec)
+    found = sample.measure("point", obsid="0404910601")
+    assert [m.name for m in found] == sample.names
+    np.testing.assert_allclose([m.snr for m in found], sample.snr("point", obsid="0404910601"))
+    np.testing.assert_allclose([m.net_counts for m in found], sample.net_counts("point", obsid="0404910601"))
+    assert max(m.snr for m in found) > 3 * min(m.snr for m in found)
+    with ThreadPoolExecutor(4) as executor:
+        again = sample.measure("point", obsid="0404910601", executor=executor)
+    assert [(m.name, m.snr, m.counts) for m in again] == [(m.name, m.snr, m.counts) for m in found]
+    for source, measured in zip(sample, found, strict=True):
+        if measured.peak is not None:
+            assert measured.peak.position.separation(source.position).arcsec < 30
+
+
+def test_radii_by_name(library):
+    source = Source(CLUSTER, library, redshift=0.16, radii={"core": 100 * u.kpc, "outer": 3 * u.arcmin, "none": None})
+    assert list(source.radii) == ["core", "outer"]
+    assert source.snr("core") == source.snr(100 * u.kpc)
+    assert source.plot.source_view("0404910601", "PN", mask=True).axes
