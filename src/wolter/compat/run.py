@@ -234,7 +234,9 @@ class _Run:
         lines = ["import sys", f"sys.argv = {[str(self.document.path), *self.options.arguments]!r}"]
         lines.append(f"sys.path.insert(0, {str(self.path.parent)!r})")
         if self.options.archive:
-            lines.append(f"__import__('wolter.compat.archives').compat.archives.point_clients({self.options.archive!r})")
+            lines.append(
+                f"__import__('wolter.compat.archives').compat.archives.point_clients({self.options.archive!r})"
+            )
         if self.document.script:  # spawned workers import it by this name
             lines.append(f"__file__ = {str(self.path)!r}")
             lines.append("exit = quit = sys.exit")  # IPython's own would let the cell go on

@@ -229,7 +229,12 @@ class TableHDU(HDU):
             yield Block(first, n, views, decoders)
 
     def raw_rows(
-        self, start: int, stop: int, size: int | None = None, *, finish: bool = True,
+        self,
+        start: int,
+        stop: int,
+        size: int | None = None,
+        *,
+        finish: bool = True,
         spans: Sequence[tuple[int, int]] | None = None,
     ) -> Iterator[tuple[int, int, np.ndarray]]:
         """Stored rows, chunk by chunk: (first row, number of rows, uint8 buffer that is used again).
