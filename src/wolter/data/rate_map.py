@@ -16,7 +16,7 @@ from wolter.data.exposure_map import ExposureMap
 from wolter.data.image import Image
 from wolter.errors import DataError
 
-__all__ = ["RateMap", "check_same_origin"]
+__all__ = ["RateMap", "check_same_origin", "check_same_pixels"]
 
 
 class RateMap(ImagePlane):
@@ -60,9 +60,9 @@ class RateMap(ImagePlane):
     ) -> None:
         if not isinstance(exposure, ExposureMap):
             exposure = ExposureMap(data=exposure.data, header=exposure.header.copy(), path=exposure.path)
-        _same_pixels(image, exposure, "exposure map")
+        check_same_pixels(image, exposure, "exposure map")
         if background is not None:
-            _same_pixels(image, background, "background image")
+            check_same_pixels(image, background, "background image")
         check_same_origin(image, exposure)
         self.image = image
         self.exposure = exposure
@@ -174,7 +174,14 @@ class RateMap(ImagePlane):
         return Path(path)
 
 
-def _same_pixels(image: Image, other: Image, what: str) -> None:
+def check_same_pixels(image: Image, other: Image, what: str) -> None:
+    """Whether another image has the pixels of an image.
+
+    Raises
+    ------
+    DataError
+        If it has not; `what` is what it is called.
+    """
     difference = image.grid.difference(other.grid, tolerance=0.05)
     if difference is not None:
         raise DataError(

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from wolter import fits
 from wolter.data.exposure_map import ExposureMap
 from wolter.data.image import Image
-from wolter.data.rate_map import RateMap, check_same_origin
+from wolter.data.rate_map import RateMap, check_same_origin, check_same_pixels
 from wolter.data.smoothing import DiscSums, pixels_of
 from wolter.data.source_list import COLUMNS, SourceList
 from wolter.errors import DataError
+from wolter.sky import separation
 from wolter.units import is_quantity, to_arcsec
 
 __all__ = ["background_map", "detect", "photometry"]
@@ -53,13 +54,7 @@ class _Field:
         if given is None:
             seconds = np.full(counts.shape, float(image.exposure or 1.0))
         else:
-            difference = image.grid.difference(given.grid, tolerance=0.05)
-            if difference is not None:
-                raise DataError(
-                    f"the pixels of image and exposure map do not agree: {difference}",
-                    file=given.path or image.path,
-                    cure="Put the map on the pixels of the image: mosaic([map], image).",
-                )
+            check_same_pixels(image, given, "exposure map")
             check_same_origin(image, given)
             seconds = np.nan_to_num(np.asarray(given.data, float))
         if not seconds.max() > 0:
@@ -289,9 +284,7 @@ def _vignetting(image: Image, exposure: Image | None, given: Any, energy: float)
     ra0, dec0 = image.header.number("RA_PNT"), image.header.number("DEC_PNT")
 
     def factor(ra: float, dec: float) -> float:
-        d0, d1, half = np.radians(dec0), np.radians(dec), np.radians(ra - ra0) / 2
-        square = np.sin((d1 - d0) / 2) ** 2 + np.cos(d0) * np.cos(d1) * np.sin(half) ** 2
-        off_axis = np.degrees(2 * np.arcsin(np.sqrt(min(square, 1.0)))) * 60.0
+        off_axis = 60.0 * separation(ra, dec, ra0, dec0)
         return float(np.asarray(given(np.array([off_axis]), energy)).ravel()[0])
 
     return factor

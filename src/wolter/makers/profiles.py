@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from wolter import fits
 from wolter.data.image import Image
 from wolter.data.radial_profile import RadialProfile
-from wolter.data.rate_map import RateMap
+from wolter.data.rate_map import RateMap, check_same_pixels
 from wolter.data.source_list import SourceList
 from wolter.errors import DataError
 from wolter.units import is_quantity, to_arcsec
@@ -98,7 +98,7 @@ def radial_profile(
     mean = np.divide(time, pixels, out=np.zeros(number), where=pixels > 0)
     level, level_error = np.zeros(number), np.zeros(number)
     if isinstance(background, Image):
-        _check(counts_image, background, "background image")
+        check_same_pixels(counts_image, background, "background image")
         expected = total(np.nan_to_num(np.asarray(background.data, float)))
         level = np.divide(expected, time * pixel, out=np.zeros(number), where=time > 0)
     elif background is not None:
@@ -122,21 +122,11 @@ def radial_profile(
     )
 
 
-def _check(image: Image, other: Image, what: str) -> None:
-    difference = image.grid.difference(other.grid, tolerance=0.05)
-    if difference is not None:
-        raise DataError(
-            f"the pixels of image and {what} do not agree: {difference}",
-            file=other.path or image.path,
-            cure="Put both on one grid: mosaic([map], image).",
-        )
-
-
 def _seconds(image: Image | RateMap, counts: Image, exposure: Image | None) -> NDArray[np.float64]:
     """Exposure of every pixel, s."""
     given = image.exposure if isinstance(image, RateMap) else exposure
     if isinstance(given, Image):
-        _check(counts, given, "exposure map")
+        check_same_pixels(counts, given, "exposure map")
         return np.nan_to_num(np.asarray(given.data, float))
     return np.full(counts.shape, float(counts.exposure or 1.0))
 

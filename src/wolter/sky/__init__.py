@@ -7,6 +7,7 @@ by cfitsio's rules and counts pixels as the extractor does.
 
 from __future__ import annotations
 
+from wolter.sky.angles import separation
 from wolter.sky.build import (
     annulus,
     as_region,
@@ -42,4 +43,5 @@ __all__ = [
     "parse_regions",
     "polygon",
     "read_regions",
+    "separation",
 ]

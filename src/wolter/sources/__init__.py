@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from wolter.sources.measurements import Measurement, SourcePeak
     from wolter.sources.null import NullSource
     from wolter.sources.peaks import Peak, hierarchical_peak, simple_peak
+    from wolter.sources.point import PointSource
     from wolter.sources.sample import ClusterSample, Failure, Sample
     from wolter.sources.snr import net_counts, signal_to_noise
-    from wolter.sources.source import PointSource, Source
+    from wolter.sources.source import Source
     from wolter.sources.spectra import annular_spectra, fit_sample, source_region, source_spectra
     from wolter.sources.summary import SourceSummary
 
@@ -39,7 +40,7 @@ _EXPORTS = {
     "NullSource": "null",
     "ObservationEntry": "entries",
     "Peak": "peaks",
-    "PointSource": "source",
+    "PointSource": "point",
     "Product": "library",
     "ProfileFit": "brightness",
     "Sample": "sample",

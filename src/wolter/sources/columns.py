@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from wolter import fits
 from wolter.errors import DataError, suggest
-from wolter.sources.masks import angles_from
+from wolter.sky import parse_position, separation
 from wolter.units import to_deg
 
 __all__ = ["SURVEYS", "ColumnDensity", "column_density", "fetch_map", "map_path"]
@@ -83,8 +83,6 @@ def column_density(
         If the survey is unknown, its map is absent or is no map.
     """
     from astropy.coordinates import SkyCoord
-
-    from wolter.sky import parse_position
 
     reach = 1.0 if radius is None else to_deg(radius, "radius")
     path = map_path(survey, maps)
@@ -216,7 +214,7 @@ def _near_image(
     with np.errstate(invalid="ignore"):
         pixel_lon, pixel_lat = wcs.all_pix2world(x, y, 0)
     known = np.isfinite(pixel_lon) & np.isfinite(pixel_lat)
-    return data[known], angles_from(pixel_lon[known], pixel_lat[known], lon, lat)
+    return data[known], separation(pixel_lon[known], pixel_lat[known], lon, lat)
 
 
 def _near_healpix(
@@ -237,4 +235,4 @@ def _near_healpix(
     wanted = np.unique(np.append(np.asarray(inside, int), np.asarray(here, int).ravel()))
     values = np.asarray(hdu.read(name), float).ravel()[wanted]
     pixel_lon, pixel_lat = pixels.healpix_to_lonlat(wanted)
-    return values, angles_from(np.asarray(pixel_lon.deg), np.asarray(pixel_lat.deg), lon, lat)
+    return values, separation(np.asarray(pixel_lon.deg), np.asarray(pixel_lat.deg), lon, lat)

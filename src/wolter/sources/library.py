@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from wolter import fits
 from wolter.errors import DataError, OutputError, WolterError, WolterWarning, suggest
+from wolter.sky import parse_position, separation
 from wolter.sources._lock import locked
 from wolter.sources.entries import ObservationEntry, describe_observation
 
@@ -235,7 +236,6 @@ class Library:
         margin : Quantity, optional
             Angle by which the field may be missed.
         """
-        from wolter.sky import parse_position
         from wolter.units import to_deg
 
         extra = 0.0 if margin is None else to_deg(margin, "margin")
@@ -245,8 +245,6 @@ class Library:
         self, ra: float, dec: float, *, mission: str | Sequence[str] | None = None, margin: float = 0.0
     ) -> list[ObservationEntry]:
         """`covering` for a position (FK5) and a margin in degrees."""
-        from wolter.sources.matching import angular_separation
-
         wanted = None if mission is None else {mission} if isinstance(mission, str) else set(mission)
         with self._index() as db:
             rows = db.execute(
@@ -255,7 +253,7 @@ class Library:
             ).fetchall()
         near = []
         for entry in map(ObservationEntry.of, rows):
-            distance = angular_separation(ra, dec, entry.ra, entry.dec)
+            distance = separation(ra, dec, entry.ra, entry.dec)
             if distance <= entry.radius + margin and (wanted is None or entry.mission in wanted):
                 near.append((distance, entry.obsid, entry))
         return [entry for _, _, entry in sorted(near, key=lambda n: n[:2])]

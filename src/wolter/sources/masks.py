@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wolter.data import ImageGrid
 from wolter.errors import DataError
-from wolter.sky import RegionSet
+from wolter.sky import RegionSet, separation
 from wolter.sources.matching import DetectedSource
 
 __all__ = [
@@ -79,16 +79,9 @@ def circular_mask(grid: ImageGrid, ra: float, dec: float, outer: float, inner: f
     if columns.size == 0 or rows.size == 0:
         return out
     lon, lat = wcs.pixel_to_sky(*np.meshgrid(columns.astype(float), rows.astype(float)))
-    distance = angles_from(lon, lat, ra, dec)
+    distance = separation(lon, lat, ra, dec)
     out[rows[0] - 1 : rows[-1], columns[0] - 1 : columns[-1]] = (distance >= inner) & (distance < outer)
     return out
-
-
-def angles_from(lon: NDArray[np.float64], lat: NDArray[np.float64], ra: float, dec: float) -> NDArray[np.float64]:
-    """Angles (deg) between many directions and one."""
-    d0, d1 = math.radians(dec), np.radians(lat)
-    half = np.sin(0.5 * (d1 - d0)) ** 2 + math.cos(d0) * np.cos(d1) * np.sin(0.5 * np.radians(lon - ra)) ** 2
-    return np.degrees(2.0 * np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0))))
 
 
 def source_and_background(

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from wolter.errors import RegionError
-from wolter.sky import Length, RegionSet, Shape, TanWCS
+from wolter.sky import Length, RegionSet, Shape, TanWCS, separation
 
 __all__ = ["EXTENDED", "POINTLIKE", "DetectedSource", "SourceMatch", "detected_sources", "match_sources"]
 
@@ -92,7 +92,7 @@ class DetectedSource:
 
     def separation(self, ra: float, dec: float) -> float:
         """Angle between a position (deg) and the centre, deg."""
-        return angular_separation(ra, dec, self.ra, self.dec)
+        return separation(ra, dec, self.ra, self.dec)
 
 
 @dataclass(frozen=True)
@@ -112,15 +112,6 @@ class SourceMatch:
     match: DetectedSource | None
     alternates: tuple[DetectedSource, ...]
     interlopers: tuple[DetectedSource, ...]
-
-
-def angular_separation(ra1: float, dec1: float, ra2: float, dec2: float) -> float:
-    """Angle between two directions, all in degrees (Vincenty's formula, exact at all angles)."""
-    a1, d1, a2, d2 = np.radians([ra1, dec1, ra2, dec2])
-    across = np.cos(d2) * np.sin(a2 - a1)
-    along = np.cos(d1) * np.sin(d2) - np.sin(d1) * np.cos(d2) * np.cos(a2 - a1)
-    cosine = np.sin(d1) * np.sin(d2) + np.cos(d1) * np.cos(d2) * np.cos(a2 - a1)
-    return float(np.degrees(np.arctan2(np.hypot(across, along), cosine)))
 
 
 def detected_sources(regions: RegionSet, wcs: TanWCS) -> tuple[DetectedSource, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wolter.data import ExposureMap, Image, ImageGrid, RateMap
+from wolter.data import ExposureMap, Image, RateMap
 from wolter.errors import DataError, MissionError
 from wolter.sources.entries import ObservationEntry
 
@@ -97,12 +97,7 @@ def _event_file(observation: Any, entry: ObservationEntry, detector: str) -> Pat
 def _make_image(observation: Any, detector: str, band: Band) -> Image:
     from astropy import units as u
 
-    options: dict[str, Any] = {}
-    if observation.mission.image_plane is not None:
-        first, side, step = observation.mission.image_plane
-        columns = observation.events[detector].wcs
-        options["grid"] = ImageGrid((first, first), (side, side), step, columns.binned(step, first, first))
-    return observation.image(detectors=[detector], energy=(band[0] * u.keV, band[1] * u.keV), **options)[detector]
+    return observation.image(detectors=[detector], energy=(band[0] * u.keV, band[1] * u.keV))[detector]
 
 
 def exposure_map(library: Library, entry: ObservationEntry, detector: str, band: Band) -> ExposureMap:

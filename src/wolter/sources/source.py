@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from wolter._accessor import Figures
 from wolter.data import ImageGrid, RateMap
 from wolter.errors import DataError, suggest
+from wolter.sky import separation
 from wolter.sources import masks, photometry
 from wolter.sources.edges import edge_pixels, sensor_mask
 from wolter.sources.entries import ObservationEntry
@@ -23,7 +24,6 @@ from wolter.sources.matching import (
     POINTLIKE,
     DetectedSource,
     SourceMatch,
-    angular_separation,
     detected_sources,
     match_sources,
 )
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from wolter.sources.library import Library
     from wolter.sources.summary import SourceSummary
 
-__all__ = ["PointSource", "Source", "SourcePeak"]
+__all__ = ["Source", "SourcePeak"]
 
 
 class Source:
@@ -153,7 +153,7 @@ class Source:
             found = [e for e in found if e.obsid in self.chosen]
         if not found:
             nearest = sorted(
-                (angular_separation(self.ra, self.dec, e.ra, e.dec), e.obsid) for e in self.library.observations()
+                (separation(self.ra, self.dec, e.ra, e.dec), e.obsid) for e in self.library.observations()
             )[:1]
             told = f" (the nearest, {nearest[0][1]}, points {nearest[0][0]:.2f} deg away)" if nearest else ""
             raise DataError(
@@ -188,7 +188,7 @@ class Source:
     def offset(self, obsid: str) -> float:
         """Angle between the source and the pointing of an observation, deg."""
         entry = self.observation(obsid)
-        return angular_separation(self.ra, self.dec, entry.ra, entry.dec)
+        return separation(self.ra, self.dec, entry.ra, entry.dec)
 
     def coverage(self, radius: Any, obsid: str, detector: str | None = None) -> float:
         """Part of the circle of a radius that was exposed in an observation (by one detector, or any)."""
@@ -575,29 +575,3 @@ class Source:
         from wolter.sources.summary import summarise
 
         return summarise(self)
-
-
-class PointSource(Source):
-    """A source without extent; detections listed as pointlike can be it.
-
-    Parameters
-    ----------
-    position, library
-        As for `Source`.
-    radius : Quantity, optional
-        Called "point"; its peak is looked for within it, or within 30 arcsec without one.
-    **options
-        As for `Source`.
-    """
-
-    colors: ClassVar[frozenset[str]] = POINTLIKE
-
-    def __init__(self, position: Any, library: Library, *, radius: Any = None, **options: Any) -> None:
-        super().__init__(position, library, **options)
-        if radius is not None:
-            self.radii["point"] = self.scale.angle(radius)
-            if options.get("search") is None:
-                self.search_radius = self.radii["point"]
-
-    def _usual_search(self) -> float:
-        return 30.0 / 3600.0

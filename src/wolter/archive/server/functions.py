@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from wolter.errors import ArchiveError
+from wolter.sky import separation
 
 __all__ = ["AGGREGATES", "FUNCTIONS", "geometry_test", "point_distance", "register"]
 
@@ -16,12 +17,10 @@ AGGREGATES = frozenset({"count", "sum", "avg", "min", "max"})
 
 
 def _separation(ra1: Any, dec1: Any, ra2: Any, dec2: Any) -> float | None:
-    """Angle between two directions (all degrees), by the haversine formula, good at small angles."""
+    """Angle between two directions (all degrees); NULL if one of the numbers is."""
     if None in (ra1, dec1, ra2, dec2):
         return None
-    a1, d1, a2, d2 = (math.radians(float(v)) for v in (ra1, dec1, ra2, dec2))
-    h = math.sin((d2 - d1) / 2) ** 2 + math.cos(d1) * math.cos(d2) * math.sin((a2 - a1) / 2) ** 2
-    return math.degrees(2 * math.asin(min(1.0, math.sqrt(h))))
+    return separation(float(ra1), float(dec1), float(ra2), float(dec2))
 
 
 def _in_box(ra: Any, dec: Any, ra0: Any, dec0: Any, width: Any, height: Any) -> int | None:

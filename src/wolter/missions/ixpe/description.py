@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from wolter.mission import CoordinateFrame, EnergyScale, EventColumns, FileRole, HeaderLike, Mission, Weighting
+from wolter.missions._headers import column_names
 from wolter.missions.ixpe.archive import ARCHIVE
 
 __all__ = ["MISSION"]
@@ -48,7 +49,7 @@ def classify(path: Path, headers: Sequence[HeaderLike]) -> FileRole | None:
         number = header.get("FILE_VER", header.get("VERSION"))
         version = int(number) if str(number).strip().isdigit() else None
         if name == "EVENTS":
-            level = {"LV1": "1", "LV2": "2", "1": "1", "2": "2"}.get(level, "2" if "Q" in _columns(header) else "1")
+            level = {"LV1": "1", "LV2": "2", "1": "1", "2": "2"}.get(level, "2" if "Q" in column_names(header) else "1")
             return FileRole(path, f"events_l{level}", detector, level, version)
         if name in ("ATTITUDE", "ATT", "HK_ATT"):
             return FileRole(path, "attitude", detector, level or None, version)
@@ -57,12 +58,6 @@ def classify(path: Path, headers: Sequence[HeaderLike]) -> FileRole | None:
         if name == "SPECTRUM":
             return FileRole(path, "spectrum", detector, None, version)
     return None
-
-
-def _columns(header: HeaderLike) -> set[str]:
-    """Column names a table header declares."""
-    number = int(header.get("TFIELDS", 0) or 0)
-    return {str(header.get(f"TTYPE{i}", "")).strip().upper() for i in range(1, number + 1)}
 
 
 MISSION = Mission(
