@@ -53,6 +53,8 @@ def classify(path: Path, headers: Sequence[HeaderLike]) -> FileRole | None:
             return FileRole(path, f"events_l{level}", detector, level, version)
         if name in ("ATTITUDE", "ATT", "HK_ATT"):
             return FileRole(path, "attitude", detector, level or None, version)
+        if name == "BADPIX":
+            return FileRole(path, "bad pixels", detector, None, version)
         if name in ("EXPOSURE", "EXPMAP"):
             return FileRole(path, "exposure map", detector, level or None, version)
         if name == "SPECTRUM":

@@ -11,6 +11,11 @@ background of order 1e-3 counts/s/arcmin2 in 2-8 keV per detector with a spectru
 al. 2023, AJ 165, 143); low equatorial orbit at 600 km. Field, turn of the detectors and vignetting are those of
 `exposure` and `vignetting`. The telescope dithers by 1.6 arcmin along a Lissajous figure whose size swings (periods
 as in the public simulator ixpeobssim); attitude files tell where it pointed.
+
+Bad pixels: squares of the detector in which no event is recorded, wherever its track began. (One dead pixel of the
+readout hides no place, because positions are means over tracks of many pixels: what is lost there are areas.) The
+archive keeps bad pixels in the calibration database; here they lie beside the observation, in ``auxil``, in the format
+of that database, see `exposure`.
 """
 
 from __future__ import annotations
@@ -25,21 +30,30 @@ from wolter import fits
 from wolter.errors import SimulationError
 from wolter.mission import Mission
 from wolter.missions.ixpe import nominal
-from wolter.missions.ixpe.exposure import ANGLES, ARCSEC_PER_MM, HALF_MM
+from wolter.missions.ixpe.exposure import (
+    ANGLES,
+    ARCSEC_PER_MM,
+    EXCLUDED,
+    FIRST,
+    HALF_MM,
+    PIXEL_MM,
+    SHAPE,
+    plane_pixels,
+)
 from wolter.missions.ixpe.psf import KING
 from wolter.missions.ixpe.vignetting import vignetting
 from wolter.simulate.camera import Pointing
-from wolter.simulate.layout import Clock, check_options, gti_table, sky_columns, sky_pixels, truth_of, write_files
+from wolter.simulate.layout import Clock, gti_table, sky_columns, sky_pixels
 from wolter.simulate.observation import Scene, source_spectrum
 from wolter.simulate.photons import (
     draw_angles,
     draw_channels,
     draw_photon_bins,
     live_events,
-    orbit_gti,
     times_in_gti,
 )
 from wolter.simulate.shapes import draw_king_radii
+from wolter.simulate.simulator import Made, Plan, Simulator
 
 __all__ = ["simulate"]
 
@@ -57,44 +71,23 @@ DITHER_PERIODS = (907.0, 101.0, 449.0)  # s: size, west, north
 ATTITUDE_STEP = 5.0  # s
 
 
-def simulate(mission: Mission, scene: Scene, output: Path, *, overwrite: bool = False) -> Path:
-    """Simulate what `scene` describes and write the observation's folder.
-
-    Parameters
-    ----------
-    mission : Mission
-        IXPE.
-    scene : Scene
-        Source, position, times. ``options`` understood: ``compress`` (bool, default True: gzipped event files).
-    output : Path
-        Folder in which the observation's folder is made.
-    overwrite : bool
-        Whether existing files may be replaced.
-
-    Returns
-    -------
-    Path
-        ``output / obsid``.
-    """
-    check_options(mission, scene, ("compress",))
-    gz = ".gz" if scene.options.get("compress", True) else ""
-    gti = orbit_gti(
-        START if scene.start is None else scene.start,
-        scene.exposure,
-        period=scene.orbit_period,
-        visible=scene.visible_fraction,
-    )
-    pointing = _dithering(scene, gti)
-    folder, counts = output / scene.obsid, {}
+def _make(plan: Plan) -> Made:
+    """Files of an observation."""
+    mission, scene, gti, gz = plan.mission, plan.scene, plan.gti, plan.gz
+    pointing = _dithering(plan)
+    told: dict[str, Any] = {}
     files: dict[Path, Any] = {}
-    streams = np.random.default_rng(scene.seed).spawn(len(mission.detectors))
-    for detector, rng in zip(mission.detectors, streams, strict=True):
+    number = len(mission.detectors)
+    streams = plan.streams(2 * number)
+    for detector, rng, other in zip(mission.detectors, streams[:number], streams[number:], strict=True):
         stem = f"ixpe{scene.obsid}_det{detector[-1]}"
+        bad = _bad_squares(plan, other)
 
-        def event_file(detector: str = detector, rng: np.random.Generator = rng) -> Sequence[fits.HDU]:
-            events, livetime = _detector_events(mission, scene, detector, pointing, gti, rng)
-            source = int(events.pop("_source").sum())
-            counts[detector] = {"events": len(events["TIME"]), "source": source, "livetime": livetime}
+        def event_file(
+            detector: str = detector, rng: np.random.Generator = rng, bad: np.ndarray = bad
+        ) -> Sequence[fits.HDU]:
+            events, livetime = _detector_events(mission, scene, detector, pointing, gti, bad, rng)
+            told[detector] = _told(scene, events.pop("_source"), livetime, bad)
             header = _header(scene, detector, gti, livetime)
             primary = fits.primary(_primary_header(scene, detector))
             return [primary, _event_hdu(events, header), gti_table(gti, header)]
@@ -102,25 +95,76 @@ def simulate(mission: Mission, scene: Scene, output: Path, *, overwrite: bool = 
         def attitude_file(detector: str = detector) -> Sequence[fits.HDU]:
             return _attitude_hdus(scene, detector, pointing, gti)
 
-        files[folder / "event_l2" / f"{stem}_evt2_v01.fits{gz}"] = event_file
-        files[folder / "hk" / f"{stem}_att_v01.fits{gz}"] = attitude_file
-    write_files(
-        mission,
-        scene,
-        output,
-        files,
-        lambda: truth_of(mission, scene, counts),
-        overwrite=overwrite,
-        nominal=lambda path: _write_nominal(mission, path),
+        def bad_file(detector: str = detector, bad: np.ndarray = bad) -> Sequence[fits.HDU]:
+            return _bad_hdus(scene, detector, bad)
+
+        files[plan.folder / "event_l2" / f"{stem}_evt2_v01.fits{gz}"] = event_file
+        files[plan.folder / "hk" / f"{stem}_att_v01.fits{gz}"] = attitude_file
+        files[plan.folder / "auxil" / f"{stem}_badpix_v01.fits{gz}"] = bad_file
+    return Made(files, told, lambda path: _write_nominal(mission, path))
+
+
+simulate = Simulator(
+    _make,
+    start=START,
+    jitter=DITHER_RMS,
+    options={
+        "compress": "gzipped files (bool, True)",
+        "bad_pixels": "dead squares per detector (int, 10)",
+        "bad_size": "their sides, in pixels of 0.05 mm (int, 3)",
+    },
+)
+
+
+def _told(scene: Scene, source: np.ndarray, livetime: float, bad: np.ndarray) -> dict[str, Any]:
+    """What the truth file says of a detector; bad pixels as DET_PX, DET_PY."""
+    return {
+        "events": len(source),
+        "source": int(source.sum()),
+        "background": int((~source).sum()),
+        "livetime": livetime,
+        "background_rate": BACKGROUND_RATE if scene.background_rate is None else scene.background_rate,
+        "dead_time": DEAD_TIME if scene.dead_time is None else scene.dead_time,
+        "bad_pixels": {"1": bad.tolist()},
+    }
+
+
+def _bad_squares(plan: Plan, rng: np.random.Generator) -> np.ndarray:
+    """Bad pixels [n, 2] (DET_PX, DET_PY): squares at random places of the part of which events are kept."""
+    number, size = plan.number("bad_pixels", 10), plan.number("bad_size", 3)
+    if number < 0 or not 0 < size <= min(SHAPE):
+        raise SimulationError(
+            f"{number} bad squares of {size} pixels are asked for",
+            cure=f"Give a number that is not negative, and sides of 1 to {min(SHAPE)} pixels.",
+        )
+    corner = np.column_stack(
+        [rng.integers(f, f + n - size + 1, number) for f, n in zip(FIRST, SHAPE[::-1], strict=True)]
     )
-    return folder
+    step = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).reshape(1, -1, 2)
+    return np.unique((corner[:, None] + step).reshape(-1, 2), axis=0)
 
 
-def _dithering(scene: Scene, gti: Any) -> Pointing:
+def _bad_hdus(scene: Scene, detector: str, bad: np.ndarray) -> Sequence[fits.HDU]:
+    """Bad pixels in the format of the calibration database."""
+    flags = np.zeros((len(bad), 16), dtype=bool)
+    flags[:, EXCLUDED - 1] = True  # inside the detector
+    columns = {
+        "DET_PX": fits.Column("DET_PX", "I", unit="pixel"),
+        "DET_PY": fits.Column("DET_PY", "I", unit="pixel"),
+        "BADFLAG": fits.Column("BADFLAG", "16X"),
+    }
+    data = {"DET_PX": bad[:, 0], "DET_PY": bad[:, 1], "BADFLAG": flags}
+    header = _primary_header(scene, detector)
+    header.update({"CCNM0001": "BADPIX", "CREATOR": "Wolter simulation"})
+    table = fits.new_table("BADPIX", data, columns=columns, header=header)
+    return [fits.primary(_primary_header(scene, detector)), table]
+
+
+def _dithering(plan: Plan) -> Pointing:
     """Pointing over the observation: offsets A cos(a) cos(x) west and A sin(a) sin(y) north, with A twice their rms."""
-    lo, hi = gti.span
+    scene, (lo, hi) = plan.scene, plan.gti.span
     time = np.arange(lo - ATTITUDE_STEP, hi + 2.0 * ATTITUDE_STEP, ATTITUDE_STEP)
-    size = 2.0 * (DITHER_RMS if scene.jitter is None else scene.jitter) / 3600.0
+    size = 2.0 * plan.jitter / 3600.0
     swing, west, north = (2.0 * np.pi * (time - lo) / period for period in DITHER_PERIODS)
     ra, dec = scene.target
     dx, dy = size * np.cos(swing) * np.cos(west), size * np.sin(swing) * np.sin(north)
@@ -160,7 +204,13 @@ def _responses(mission: Mission, scene: Scene, detector: str) -> tuple[Any, Any,
 
 
 def _detector_events(
-    mission: Mission, scene: Scene, detector: str, pointing: Pointing, gti: Any, rng: np.random.Generator
+    mission: Mission,
+    scene: Scene,
+    detector: str,
+    pointing: Pointing,
+    gti: Any,
+    bad: np.ndarray,
+    rng: np.random.Generator,
 ) -> tuple[dict[str, np.ndarray], float]:
     """Event columns of one detector, in order of time, and its live time (s)."""
     rmf, arf, mrf, weighted = _responses(mission, scene, detector)
@@ -196,9 +246,9 @@ def _detector_events(
     order = rng.permutation(len(columns["PI"]))
     columns = {name: values[order] for name, values in columns.items()}
     time = times_in_gti(gti, len(order), rng)
-    inside = _seen(scene, detector, rmf, columns, pointing, time, rng)
+    inside = _seen(scene, detector, rmf, columns, pointing, time, bad, rng)
     dead_time = DEAD_TIME if scene.dead_time is None else scene.dead_time
-    # what falls beside the detector is not seen and causes no dead time
+    # what falls beside the detector or on bad pixels is not seen and causes no dead time
     recorded = np.flatnonzero(inside)[live_events(time[inside], dead_time)]
     out = {name: values[recorded] for name, values in columns.items()}
     out["TIME"] = time[recorded]
@@ -214,15 +264,16 @@ def _seen(
     columns: dict[str, np.ndarray],
     pointing: Pointing,
     time: np.ndarray,
+    bad: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Events that vignetting leaves and that fall on the detector; background events get their place on the sky."""
+    """Events that vignetting leaves and that fall on good pixels; background events get their place on the sky."""
     source = columns["_source"]
     ra, dec = (np.interp(time, pointing.time, c) for c in (pointing.ra, pointing.dec))
     west, north = (v - REFERENCE_PIXEL for v in sky_pixels(ra, dec, scene.target, REFERENCE_PIXEL, PIXEL_DEG))
     x, y = columns["X"] - west * source, columns["Y"] - north * source  # as if the pointing stood still
     columns["X"], columns["Y"] = x + west, y + north
-    inside = _on_detector(scene, detector, x, y)
+    inside = _on_detector(scene, detector, x, y, bad)
     inside[source] &= _passed(rmf, columns.pop("_bin")[source], x[source], y[source], rng)
     return inside
 
@@ -246,12 +297,19 @@ def _passed(rmf: Any, bins: np.ndarray, x: np.ndarray, y: np.ndarray, rng: np.ra
     return rng.random(len(theta)) < factor
 
 
-def _on_detector(scene: Scene, detector: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Whether sky pixels fall on the part of the detector of which events are kept."""
+def _on_detector(scene: Scene, detector: str, x: np.ndarray, y: np.ndarray, bad: np.ndarray) -> np.ndarray:
+    """Whether sky pixels fall on good pixels of the part of the detector of which events are kept."""
     angle = np.radians(ANGLES[detector] + scene.roll)
     west, north = ((v - REFERENCE_PIXEL) * PIXEL_DEG * 3600.0 / ARCSEC_PER_MM for v in (x, y))
     across, along = west * np.cos(angle) + north * np.sin(angle), north * np.cos(angle) - west * np.sin(angle)
-    return (np.abs(across) < HALF_MM[0]) & (np.abs(along) < HALF_MM[1])
+    inside = (np.abs(across) < HALF_MM[0]) & (np.abs(along) < HALF_MM[1])
+    good = np.ones(SHAPE, dtype=bool)
+    good.ravel()[plane_pixels(bad[:, 0], bad[:, 1])] = False
+    column, row = (
+        np.clip(((v + h) / PIXEL_MM).astype(int), 0, n - 1)
+        for v, h, n in zip((across, along), HALF_MM, SHAPE[::-1], strict=True)
+    )
+    return inside & good[row, column]
 
 
 def _background(

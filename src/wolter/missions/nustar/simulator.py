@@ -22,24 +22,13 @@ import numpy as np
 from wolter import fits
 from wolter.gti import GTI
 from wolter.makers.aspect import LiveTime
-from wolter.mission import Mission
 from wolter.missions.nustar.description import PIXEL_ARCSEC
 from wolter.missions.nustar.geometry import DETECTORS, OPTICAL_AXIS, REFERENCE, SHIFT
 from wolter.missions.nustar.psf import KING
-from wolter.simulate.camera import Camera, Chip, Detected, Pointing, detect, quaternions, wandering_pointing
-from wolter.simulate.layout import (
-    Clock,
-    check_options,
-    gti_table,
-    responses_of,
-    sky_columns,
-    sky_pixels,
-    source_flux,
-    truth_of,
-    write_files,
-)
+from wolter.simulate.camera import Camera, Chip, Detected, Pointing, detect, quaternions
+from wolter.simulate.layout import Clock, gti_table, responses_of, sky_columns, sky_pixels, source_flux
 from wolter.simulate.observation import Scene
-from wolter.simulate.photons import orbit_gti
+from wolter.simulate.simulator import Made, Plan, Simulator, told_of
 
 __all__ = ["simulate"]
 
@@ -53,39 +42,17 @@ APERTURE = (318.0, 295.0)  # DET2
 AIM = (14.0, 22.0)  # target less optical axis on DET1, unless a pointing is asked for
 
 
-def simulate(mission: Mission, scene: Scene, output: Path, *, overwrite: bool = False) -> Path:
-    """Simulate what `scene` describes and write the observation's folder.
-
-    Parameters
-    ----------
-    mission : Mission
-        NuSTAR.
-    scene : Scene
-        ``options`` understood: ``compress`` (bool, default True), ``bad_pixels`` (int per detector, default 4).
-    output : Path
-        Folder in which the observation's folder is made.
-    overwrite : bool
-        Whether existing files may be replaced.
-
-    Returns
-    -------
-    Path
-        ``output / obsid``.
-    """
-    check_options(mission, scene, ("compress", "bad_pixels"))
-    streams = np.random.default_rng(scene.seed).spawn(len(mission.detectors) + 1)
-    start = START if scene.start is None else scene.start
-    gti = orbit_gti(start, scene.exposure, period=scene.orbit_period, visible=min(scene.visible_fraction, 0.55))
-    jitter = 3.0 if scene.jitter is None else scene.jitter
-    where = scene.target if scene.pointing is not None else _beside(scene)
-    axis = wandering_pointing(gti, *where, scene.roll, streams[0], step=1.0, jitter=jitter, roll_jitter=jitter)
-    gz = ".gz" if scene.options.get("compress", True) else ""
-    folder, stem = output / scene.obsid, f"nu{scene.obsid}"
+def _make(plan: Plan) -> Made:
+    """Files of an observation."""
+    mission, scene, gti = plan.mission, plan.scene, plan.gti
+    streams = plan.streams(len(mission.detectors) + 1)
+    axis = plan.wander(streams[0], 1.0, centre=scene.target if scene.pointing is not None else _beside(scene))
+    folder, stem, gz = plan.folder, f"nu{scene.obsid}", plan.gz
     clean = folder / "event_cl"
     files: dict[Path, Any] = {folder / "auxil" / f"{stem}_att.fits{gz}": lambda: _attitude_file(scene, axis, gti)}
     told: dict[str, Any] = {}
     for module, rng in zip(mission.detectors, streams[1:], strict=True):
-        one = _Module(mission, scene, module, gti, axis, rng, told)
+        one = _Module(plan, module, axis, rng, told)
         letter = module[-1]
         files |= {
             clean / f"{stem}{letter}01_cl.evt{gz}": one.event_file,
@@ -93,8 +60,16 @@ def simulate(mission: Mission, scene: Scene, output: Path, *, overwrite: bool = 
             clean / f"{stem}{letter}_oa.fits{gz}": one.axis_file,
             folder / "hk" / f"{stem}{letter}_fpm.hk{gz}": one.livetime_file,
         }
-    write_files(mission, scene, output, files, lambda: truth_of(mission, scene, told), overwrite=overwrite)
-    return folder
+    return Made(files, told)
+
+
+simulate = Simulator(
+    _make,
+    start=START,
+    jitter=3.0,
+    visible=0.55,
+    options={"compress": "gzipped files (bool, True)", "bad_pixels": "bad pixels per detector (int, 4)"},
+)
 
 
 def _beside(scene: Scene) -> tuple[float, float]:
@@ -108,26 +83,16 @@ def _beside(scene: Scene) -> tuple[float, float]:
 class _Module:
     """One module: its events are drawn when the event file is made, the other files follow."""
 
-    def __init__(
-        self,
-        mission: Mission,
-        scene: Scene,
-        module: str,
-        gti: GTI,
-        axis: Pointing,
-        rng: np.random.Generator,
-        told: dict[str, Any],
-    ) -> None:
-        self.mission, self.scene, self.module, self.gti, self.axis = mission, scene, module, gti, axis
-        self.rng, self.told = rng, told
+    def __init__(self, plan: Plan, module: str, axis: Pointing, rng: np.random.Generator, told: dict[str, Any]) -> None:
+        self.plan, self.mission, self.scene, self.gti = plan, plan.mission, plan.scene, plan.gti
+        self.module, self.axis, self.rng, self.told = module, axis, rng, told
         self.optical = OPTICAL_AXIS[module]
         self.phase = rng.random()
         self.bad = [self._bad_pixels() for _ in DETECTORS[module]]
         self._times: Future[np.ndarray] = Future()  # known once the event file is made, first of its files
 
     def _bad_pixels(self) -> np.ndarray:
-        number = int(self.scene.options.get("bad_pixels", 4))
-        return np.unique(self.rng.integers(0, 32, (number, 2)), axis=0)
+        return np.unique(self.rng.integers(0, 32, (self.plan.number("bad_pixels", 4), 2)), axis=0)
 
     def mast(self, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Motion of DET1 on DET2 (sub-pixels)."""
@@ -163,8 +128,8 @@ class _Module:
         ra = self.axis.ra + west / np.cos(np.radians(self.axis.dec))
         return Pointing(self.axis.time, ra, self.axis.dec - north, self.axis.roll)
 
-    def _draw(self) -> Detected:
-        scene, camera = self.scene, self._camera()
+    def _draw(self, camera: Camera) -> Detected:
+        scene = self.scene
         rmf, arf = responses_of(self.mission, scene, self.module, {"INSTRUME": self.module})
         return detect(
             camera,
@@ -180,19 +145,18 @@ class _Module:
 
     def event_file(self) -> Sequence[fits.HDU]:
         """Draw the events and make their file."""
+        camera = self._camera()
         try:
-            events = self._draw()
+            events = self._draw(camera)
         except BaseException as exc:
             self._times.set_exception(exc)
             raise
         self._times.set_result(events.time)
         time, live = self.livetime()
         deadc = LiveTime.from_samples(time, live).mean(self.gti)
-        self.told[self.module] = {
-            "events": len(events),
-            "source": int(events.source.sum()),
-            "livetime": self.gti.exposure * deadc,
-        }
+        self.told[self.module] = told_of(
+            self.plan, camera, events, dict(enumerate(self.bad)), livetime=self.gti.exposure * deadc
+        )
         header = fits.Header(
             _common(self.scene, self.gti, self.module)
             | {"HDUCLASS": "OGIP", "HDUCLAS1": "EVENTS", "HDUCLAS2": "ALL", "OBSMODE": "SCIENCE", "DATAMODE": "NONE"}

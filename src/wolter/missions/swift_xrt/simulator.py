@@ -22,20 +22,10 @@ from wolter.missions.swift_xrt.description import PIXEL_ARCSEC
 from wolter.missions.swift_xrt.exposure import BORDER, BORESIGHT, FIELD, OPTICAL_AXIS, SIZE, TURN_DEG
 from wolter.missions.swift_xrt.psf import KING
 from wolter.missions.swift_xrt.vignetting import vignetting
-from wolter.simulate.camera import Camera, Chip, Detected, Pointing, detect, wandering_pointing
-from wolter.simulate.layout import (
-    Clock,
-    check_options,
-    gti_table,
-    responses_of,
-    sky_columns,
-    sky_pixels,
-    source_flux,
-    truth_of,
-    write_files,
-)
+from wolter.simulate.camera import Camera, Chip, Detected, Pointing, detect
+from wolter.simulate.layout import Clock, gti_table, responses_of, sky_columns, sky_pixels, source_flux
 from wolter.simulate.observation import Scene
-from wolter.simulate.photons import orbit_gti
+from wolter.simulate.simulator import Made, Plan, Simulator, told_of
 
 __all__ = ["simulate"]
 
@@ -47,57 +37,35 @@ SKY_CENTRE, SKY_SIZE = 500.5, 1000
 BAD_FLAG = 1  # calibration-database bad pixel
 
 
-def simulate(mission: Mission, scene: Scene, output: Path, *, overwrite: bool = False) -> Path:
-    """Simulate what `scene` describes and write the observation's folder.
-
-    Parameters
-    ----------
-    mission : Mission
-        Swift-XRT.
-    scene : Scene
-        ``options`` understood: ``compress`` (bool, default True), ``bad_pixels`` (int, default 60), ``bad_columns``
-        (int, default 2).
-    output : Path
-        Folder in which the observation's folder is made.
-    overwrite : bool
-        Whether existing files may be replaced.
-
-    Returns
-    -------
-    Path
-        ``output / obsid``.
-    """
-    check_options(mission, scene, ("compress", "bad_pixels", "bad_columns"))
-    rng = np.random.default_rng(scene.seed)
-    start = START if scene.start is None else scene.start
-    gti = orbit_gti(start, scene.exposure, period=scene.orbit_period, visible=min(scene.visible_fraction, 0.45))
-    frames = _frames(gti)
-    jitter = 3.0 if scene.jitter is None else scene.jitter
-    pointing = wandering_pointing(
-        gti, *scene.target, scene.roll, rng, step=FRAME, jitter=jitter, roll_jitter=jitter, time=frames
-    )
-    bad = _bad_pixels(rng, scene)
+def _make(plan: Plan) -> Made:
+    """Files of an observation."""
+    mission, scene, gti, rng = plan.mission, plan.scene, plan.gti, plan.generator()
+    pointing = plan.wander(rng, FRAME, time=_frames(gti))
+    bad = _bad_pixels(rng, plan)
     camera = _camera(mission, scene, bad)
     rmf, arf = responses_of(mission, scene, "XRT", {"INSTRUME": "XRT"})
     events = detect(camera, rmf, arf, source_flux(scene, rmf), (scene.ra, scene.dec), scene.shape, pointing, gti, rng)
     header = _header(scene, gti, camera.live_fraction)
-    folder, stem = output / scene.obsid, f"sw{scene.obsid}"
-    gz = ".gz" if scene.options.get("compress", True) else ""
+    folder, stem, gz = plan.folder, f"sw{scene.obsid}", plan.gz
     files: dict[Path, Any] = {
         folder / "xrt" / "event" / f"{stem}xpcw3po_cl.evt{gz}": lambda: _event_file(scene, events, bad, gti, header),
         folder / "xrt" / "hk" / f"{stem}xhd.hk{gz}": lambda: _frame_file(scene, pointing, gti),
         folder / "auxil" / f"{stem}pat.fits{gz}": lambda: _attitude_file(scene, pointing, gti),
     }
-    told = {
-        "XRT": {
-            "events": len(events),
-            "source": int(events.source.sum()),
-            "livetime": gti.exposure * camera.live_fraction,
-            "bad_pixels": len(bad),
-        }
-    }
-    write_files(mission, scene, output, files, lambda: truth_of(mission, scene, told), overwrite=overwrite)
-    return folder
+    return Made(files, {"XRT": told_of(plan, camera, events, {1: bad})})
+
+
+simulate = Simulator(
+    _make,
+    start=START,
+    jitter=3.0,
+    visible=0.45,
+    options={
+        "compress": "gzipped files (bool, True)",
+        "bad_pixels": "single bad pixels (int, 60)",
+        "bad_columns": "bad columns (int, 2)",
+    },
+)
 
 
 def _frames(gti: GTI) -> np.ndarray:
@@ -109,10 +77,9 @@ def _pairs(gti: GTI) -> list[tuple[float, float]]:
     return list(zip(gti.start.tolist(), gti.stop.tolist(), strict=True))
 
 
-def _bad_pixels(rng: np.random.Generator, scene: Scene) -> np.ndarray:
+def _bad_pixels(rng: np.random.Generator, plan: Plan) -> np.ndarray:
     """Single bad pixels and bad columns (all rows): [n, 3] of RAWX, RAWY, number of rows."""
-    single = int(scene.options.get("bad_pixels", 60))
-    columns = int(scene.options.get("bad_columns", 2))
+    single, columns = plan.number("bad_pixels", 60), plan.number("bad_columns", 2)
     out = np.ones((single + columns, 3), dtype=np.int64)
     out[:single, :2] = rng.integers(0, 600, (single, 2))
     # kept off the middle of the CCD, where the target falls

@@ -28,20 +28,10 @@ from wolter.missions.xmm_epic.geometry import CAMERAS, UNIT_ARCSEC, field_of_vie
 from wolter.missions.xmm_epic.geometry import Camera as Geometry
 from wolter.missions.xmm_epic.psf import KING
 from wolter.missions.xmm_epic.vignetting import grating_factor, vignetting
-from wolter.simulate.camera import Camera, Chip, Detected, Pointing, detect, wandering_pointing
-from wolter.simulate.layout import (
-    Clock,
-    check_options,
-    gti_table,
-    responses_of,
-    sky_columns,
-    sky_pixels,
-    source_flux,
-    truth_of,
-    write_files,
-)
+from wolter.simulate.camera import Camera, Chip, Detected, Pointing, detect
+from wolter.simulate.layout import Clock, gti_table, responses_of, sky_columns, sky_pixels, source_flux
 from wolter.simulate.observation import Scene
-from wolter.simulate.photons import orbit_gti
+from wolter.simulate.simulator import Made, Plan, Simulator, told_of
 
 __all__ = ["nominal_pn", "simulate"]
 
@@ -84,37 +74,15 @@ def nominal_pn() -> Geometry:
     )
 
 
-def simulate(mission: Mission, scene: Scene, output: Path, *, overwrite: bool = False) -> Path:
-    """Simulate what `scene` describes and write the observation's folder.
-
-    Parameters
-    ----------
-    mission : Mission
-        XMM-Newton EPIC.
-    scene : Scene
-        ``options`` understood: ``bad_pixels`` (int per CCD, default 20), ``detectors`` (sequence of str).
-    output : Path
-        Folder in which the observation's folder is made.
-    overwrite : bool
-        Whether existing files may be replaced.
-
-    Returns
-    -------
-    Path
-        ``output / obsid``.
-    """
-    check_options(mission, scene, ("bad_pixels", "detectors"))
+def _make(plan: Plan) -> Made:
+    """Files of an observation."""
+    mission, scene = plan.mission, plan.scene
     detectors = tuple(scene.options.get("detectors", mission.detectors))
-    streams = np.random.default_rng(scene.seed).spawn(len(mission.detectors) + 1)
-    start = START if scene.start is None else scene.start
-    gti = orbit_gti(start, scene.exposure, period=scene.orbit_period, visible=scene.visible_fraction)
-    jitter = 1.0 if scene.jitter is None else scene.jitter
-    pointing = wandering_pointing(
-        gti, *scene.target, scene.roll, streams[0], step=1.0, jitter=jitter, roll_jitter=jitter
-    )
-    folder = output / scene.obsid / "pps"
+    streams = plan.streams(len(mission.detectors) + 1)
+    pointing = plan.wander(streams[0], 1.0)
+    folder = plan.folder / "pps"
     files: dict[Path, Any] = {
-        folder / f"P{scene.obsid}OBX000ATTTSR0000.FIT": lambda: _attitude_file(scene, pointing, gti)
+        folder / f"P{scene.obsid}OBX000ATTTSR0000.FIT": lambda: _attitude_file(scene, pointing, plan.gti)
     }
     told: dict[str, Any] = {}
     for detector, rng in zip(mission.detectors, streams[1:], strict=True):
@@ -122,28 +90,28 @@ def simulate(mission: Mission, scene: Scene, output: Path, *, overwrite: bool = 
             continue
         kind = "PI" if detector == "PN" else "MI"
         path = folder / f"P{scene.obsid}{detector}{EXPOSURES[detector]}{kind}EVLI0000.FIT"
-        files[path] = _maker(mission, scene, detector, gti, pointing, rng, told)
-    write_files(mission, scene, output, files, lambda: truth_of(mission, scene, told), overwrite=overwrite)
-    return output / scene.obsid
+        files[path] = _maker(plan, detector, pointing, rng, told)
+    return Made(files, told)
 
 
-def _maker(
-    mission: Mission,
-    scene: Scene,
-    detector: str,
-    gti: GTI,
-    pointing: Pointing,
-    rng: np.random.Generator,
-    told: dict[str, Any],
-) -> Any:
+simulate = Simulator(
+    _make,
+    start=START,
+    jitter=1.0,
+    options={"bad_pixels": "bad pixels per CCD (int, 20)", "detectors": "cameras (sequence of str, all)"},
+)
+
+
+def _maker(plan: Plan, detector: str, pointing: Pointing, rng: np.random.Generator, told: dict[str, Any]) -> Any:
     """Function that makes the event file of one camera and tells what is in it."""
+    scene, gti = plan.scene, plan.gti
 
     def make() -> Sequence[fits.HDU]:
-        rmf, arf = responses_of(mission, scene, detector, {"INSTRUME": INSTRUMENTS[detector]})
+        rmf, arf = responses_of(plan.mission, scene, detector, {"INSTRUME": INSTRUMENTS[detector]})
         layout = CAMERAS[detector] if CAMERAS[detector].ccds else nominal_pn()
-        number = int(scene.options.get("bad_pixels", 20))
+        number = plan.number("bad_pixels", 20)
         bad = {ccd: _bad_pixels(ccd, layout.shape, number, rng) for ccd in layout.ccds}
-        camera = _camera(mission, scene, detector, layout, bad)
+        camera = _camera(plan.mission, scene, detector, layout, bad)
         own = {ccd: _own_gti(gti, ccd) for ccd in layout.ccds}
         events = detect(
             camera,
@@ -157,12 +125,8 @@ def _maker(
             rng,
             chip_gti=own,
         )
-        told[detector] = {
-            "events": len(events),
-            "source": int(events.source.sum()),
-            "livetime": gti.exposure * camera.live_fraction,
-            "livetimes": {str(n): g.exposure * camera.live_fraction for n, g in own.items()},
-        }
+        livetimes = {str(n): g.exposure * camera.live_fraction for n, g in own.items()}
+        told[detector] = told_of(plan, camera, events, bad, livetimes=livetimes)
         pi = np.floor((events.channel + rng.random(len(events))) * 5.0).astype(np.int64)  # eV within the channel
         return _event_file(scene, detector, layout, events, pi, bad, own, camera.live_fraction)
 

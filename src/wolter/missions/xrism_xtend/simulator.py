@@ -21,20 +21,10 @@ from wolter.mission import Mission
 from wolter.missions.xrism_xtend.description import PIXEL_ARCSEC
 from wolter.missions.xrism_xtend.geometry import ACT_TO_DET, DET_SIZE, det_to_angle
 from wolter.missions.xrism_xtend.psf import KING
-from wolter.simulate.camera import Camera, Chip, Detected, Pointing, detect, quaternions, wandering_pointing
-from wolter.simulate.layout import (
-    Clock,
-    check_options,
-    gti_table,
-    responses_of,
-    sky_columns,
-    sky_pixels,
-    source_flux,
-    truth_of,
-    write_files,
-)
+from wolter.simulate.camera import Camera, Chip, Detected, Pointing, detect, quaternions
+from wolter.simulate.layout import Clock, gti_table, responses_of, sky_columns, sky_pixels, source_flux
 from wolter.simulate.observation import Scene
-from wolter.simulate.photons import orbit_gti
+from wolter.simulate.simulator import Made, Plan, Simulator, told_of
 
 __all__ = ["simulate"]
 
@@ -45,54 +35,33 @@ SKY_CENTRE, SKY_SIZE, SKY_DEG = 1215.5, 2430, PIXEL_ARCSEC / 3600.0
 BACKGROUND = 1e-3
 
 
-def simulate(mission: Mission, scene: Scene, output: Path, *, overwrite: bool = False) -> Path:
-    """Simulate what `scene` describes and write the observation's folder.
-
-    Parameters
-    ----------
-    mission : Mission
-        XRISM.
-    scene : Scene
-        ``options`` understood: ``compress`` (bool, default True), ``bad_pixels`` (int per CCD, default 40).
-    output : Path
-        Folder in which the observation's folder is made.
-    overwrite : bool
-        Whether existing files may be replaced.
-
-    Returns
-    -------
-    Path
-        ``output / obsid``.
-    """
-    check_options(mission, scene, ("compress", "bad_pixels"))
-    rng = np.random.default_rng(scene.seed)
-    start = START if scene.start is None else scene.start
-    gti = orbit_gti(start, scene.exposure, period=scene.orbit_period, visible=min(scene.visible_fraction, 0.6))
-    jitter = 5.0 if scene.jitter is None else scene.jitter
-    pointing = wandering_pointing(gti, *scene.target, scene.roll, rng, step=2.0, jitter=jitter, roll_jitter=jitter)
-    number = int(scene.options.get("bad_pixels", 40))
+def _make(plan: Plan) -> Made:
+    """Files of an observation."""
+    mission, scene, gti, rng = plan.mission, plan.scene, plan.gti, plan.generator()
+    pointing = plan.wander(rng, 2.0)
+    number = plan.number("bad_pixels", 40)
     bad = {ccd: np.unique(rng.integers(1, 641, (number, 2)), axis=0) for ccd in ACT_TO_DET}
     camera = _camera(mission, scene, bad)
     rmf, arf = responses_of(mission, scene, "XTEND", {"INSTRUME": "XTEND"})
     events = detect(camera, rmf, arf, source_flux(scene, rmf), (scene.ra, scene.dec), scene.shape, pointing, gti, rng)
-    folder, stem = output / scene.obsid, f"xa{scene.obsid}"
+    folder, stem, gz = plan.folder, f"xa{scene.obsid}", plan.gz
     xtend = folder / "xtend"
-    gz = ".gz" if scene.options.get("compress", True) else ""
     files: dict[Path, Any] = {
         xtend / "event_cl" / f"{stem}xtd_p030000010_cl.evt{gz}": lambda: _event_file(scene, events, gti, camera),
         xtend / "event_uf" / f"{stem}xtd_p030000010.bimg{gz}": lambda: _bad_image(scene, gti, bad),
         folder / "auxil" / f"{stem}.att{gz}": lambda: _attitude_file(scene, pointing, gti),
         folder / "auxil" / f"{stem}.ehk{gz}": lambda: _housekeeping_file(scene, pointing, gti),
     }
-    told = {
-        "XTEND": {
-            "events": len(events),
-            "source": int(events.source.sum()),
-            "livetime": gti.exposure * camera.live_fraction,
-        }
-    }
-    write_files(mission, scene, output, files, lambda: truth_of(mission, scene, told), overwrite=overwrite)
-    return folder
+    return Made(files, {"XTEND": told_of(plan, camera, events, bad)})
+
+
+simulate = Simulator(
+    _make,
+    start=START,
+    jitter=5.0,
+    visible=0.6,
+    options={"compress": "gzipped files (bool, True)", "bad_pixels": "bad pixels per CCD (int, 40)"},
+)
 
 
 def _camera(mission: Mission, scene: Scene, bad: dict[int, np.ndarray]) -> Camera:
