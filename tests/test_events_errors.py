@@ -13,7 +13,7 @@ from astropy.io import fits
 import wolter
 from events_support import uniform, write_events
 from wolter.data import EventList
-from wolter.errors import DataError, FitsError, GTIError, OutputError, RegionError, UnitError
+from wolter.errors import DataError, ExpressionError, FitsError, GTIError, OutputError, RegionError, UnitError
 from wolter.makers import extract_events, extract_spectrum, extract_stokes, light_curve, polarisation_cube, sky_image
 
 
@@ -106,7 +106,7 @@ def test_missing_energy_column(tmp_path):
 
 
 def test_missing_column_in_an_expression(events):
-    with pytest.raises(FitsError, match="PJ"):
+    with pytest.raises(ExpressionError, match=r"column 'PJ' is not in the table(.|\n)*\n  \^\^$"):
         events.select(expression="PJ > 50")
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from astropy.io import fits as afits
 
 from wolter import fits
 from wolter.data import EventList
-from wolter.errors import ExpressionError, FitsError
+from wolter.errors import ExpressionError, WolterWarning
 
 
 @pytest.fixture
@@ -42,7 +44,19 @@ def test_gtifilter_of_its_own_and_of_a_file(events):
     assert events.select(expression="gtifilter()").count() == 3
     columns = [afits.Column(n, "D", array=np.array([v])) for n, v in (("START", 24.0), ("STOP", 26.0))]
     afits.BinTableHDU.from_columns(columns, name="STDGTI").writeto(events.path.parent / "own.gti")
-    assert events.select(expression='gtifilter("own.gti")').column("PI").tolist() == [80]
+    with pytest.warns(WolterWarning, match="exposures and rates stay those of all good time"):
+        chosen = events.select(expression='gtifilter("own.gti")')
+    assert chosen.column("PI").tolist() == [80]
+
+
+def test_times_in_a_filter_leave_the_exposure_and_say_so(events):
+    """Header keywords may stand in a filter; a cut on TIME is no good time interval."""
+    with pytest.warns(WolterWarning, match=r"select\(time="):
+        chosen = events.select(expression="TIME >= TSTART")
+    assert chosen.count() == events.count()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert events.select(expression="gtifilter() && PI > 0").exposure == events.exposure
 
 
 @pytest.mark.parametrize(
@@ -50,7 +64,8 @@ def test_gtifilter_of_its_own_and_of_a_file(events):
     [
         ("PI", ExpressionError, "not a condition"),
         ("PI > #NOSUCH", ExpressionError, "NOSUCH"),
-        ("PIE > 3", FitsError, "PIE"),
+        ("PIE > 3", ExpressionError, r"\[EVENTS\]: column 'PIE' is not in the table(.|\n)*\n  PIE > 3\n  \^\^\^$"),
+        ("TIME > 3 && PI > TSTARTX", ExpressionError, r"\n {19}\^{7}$"),
         ("regfilter(3)", Exception, "regfilter"),
     ],
 )

@@ -11,7 +11,7 @@ from astropy.wcs import WCS
 
 from wolter import EventList
 from wolter.data import Image
-from wolter.errors import DataError, ExpressionError, FitsError, ParameterError, RegionError
+from wolter.errors import DataError, ExpressionError, ParameterError, RegionError
 from wolter.makers import make_image
 from wolter.missions.xmm_epic.evselect import TASK, TASK_IMAGE, TASK_SPECTRUM
 
@@ -286,7 +286,7 @@ def test_weights_are_summed(shared, tmp_path):
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
-        ({"expression": "(PI in [500:2000]) && PATERN<=12"}, FitsError, "Did you mean 'PATTERN'"),
+        ({"expression": "(PI in [500:2000]) && PATERN<=12"}, ExpressionError, "Did you mean 'PATTERN'"),
         ({"expression": "(PI in [500:2000] && PATTERN <= 12"}, ExpressionError, r"\^"),
         ({"expression": "#XMMEA_EP && PI>300"}, DataError, "#XMMEA_EM for MOS"),
         ({"expression": "((X,Y) IN circle(500000,27900,100))"}, RegionError, "outside the field"),

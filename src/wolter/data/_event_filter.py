@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from wolter import fits
 from wolter.data._event_scan import RowMask, RowTest
 from wolter.data._event_source import EventSource
 from wolter.data.rows import region_function, row_mask
-from wolter.expr import Dialect, parse
+from wolter.errors import WolterWarning
+from wolter.expr import Dialect, Expression, parse, placed
+from wolter.expr import _nodes as nodes
 from wolter.gti import gtifilter
 from wolter.gti.rowfilter import beside
 
@@ -36,26 +39,41 @@ def row_test(events: EventList, source: EventSource, text: str, dialect: Dialect
     Raises
     ------
     ExpressionError
-        If it is not understood.
-    DataError
-        If a column is missing.
+        If it is not understood or a column is missing, with carets below the place.
     """
     keywords: Any = events.header
-    parsed = parse(text, dialect, keywords=keywords)
-    columns = [source.column_name(name) for name in sorted(parsed.names)]
+    with placed(events.path, source.name):
+        parsed = parse(text, dialect, keywords=keywords)
+        columns = parsed.columns_of(source.columns, keywords if dialect == "cfitsio" else None)
+    calls = {name.lower() for name in parsed.functions}
+    if _selects_times(parsed, events.mission.columns.time):
+        warnings.warn(
+            f"the row filter {text!r} selects times, but exposures and rates stay those of all good time. To change "
+            "both give the times themselves: select(time=...) or select(gti=...), on the command line --gti",
+            WolterWarning,
+            stacklevel=3,
+        )
     if not parsed.rowwise:
         with fits.open(events.path) as file:
             return RowMask(row_mask(file.table(source.index), parsed, file=file), text)
-    calls = {name.lower() for name in parsed.functions}
     functions: dict[str, Any] = {}
     if calls & {"gtifilter", "gti"}:
-        time = source.column_name(events.mission.columns.time)
-        columns.append(time)
-        functions["gtifilter"] = functions["gti"] = gtifilter(events.file_gti, folder=events.path.parent, time=time)
+        name = source.column_name(events.mission.columns.time)
+        columns.append(name)
+        functions["gtifilter"] = functions["gti"] = gtifilter(events.file_gti, folder=events.path.parent, time=name)
     if calls & {"regfilter", "region"}:
         x, y = events.xy_columns
         columns += [x, y]
         functions["regfilter"] = functions["region"] = region_function(
             lambda name, a, b: events.region_cut(beside(name, events.path.parent), a, b).pixels, x, y
         )
-    return RowTest(parsed, tuple(dict.fromkeys(columns)), events.header, functions)
+    return RowTest(parsed, tuple(dict.fromkeys(columns)), events.header, functions, (events.path, source.name))
+
+
+def _selects_times(parsed: Expression, time: str) -> bool:
+    """Whether a condition leaves out stretches of time: it names the time column or the good times of a file."""
+    if not parsed.rowwise:
+        return False  # differences of times, between one row and the next
+    return time.upper() in {name.upper() for name in parsed.names} or any(
+        isinstance(n, nodes.Call) and n.name in ("gtifilter", "gti") and n.arguments for n in nodes.walk(parsed.tree)
+    )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wolter import fits
 from wolter.errors import DataError
-from wolter.expr import Expression
+from wolter.expr import Expression, placed
 from wolter.gti import GTI
 from wolter.sky import PixelRegion, RegionSet
 
@@ -147,17 +147,21 @@ class RowTest:
         Header of the table, for keywords named in it.
     functions : mapping of str to callable
         What ``gtifilter`` and ``regfilter`` mean here.
+    place : tuple of path and str
+        File and HDU, for messages.
     """
 
     expression: Expression
     columns: tuple[str, ...]
     keywords: Any
     functions: Mapping[str, Any]
+    place: tuple[Any, str | None] = (None, None)
 
     def __call__(self, get: Callable[[str], NDArray[Any]], number: int) -> NDArray[np.bool_]:
         """Mask of the events that satisfy the condition."""
         values = {name: get(name) for name in self.columns}
-        return self.expression.select(values, keywords=self.keywords, functions=self.functions, nrows=number)
+        with placed(*self.place):
+            return self.expression.select(values, keywords=self.keywords, functions=self.functions, nrows=number)
 
     def __str__(self) -> str:
         return self.expression.text

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from wolter import fits
 from wolter.errors import DataError, RegionError
-from wolter.expr import Dialect, Expression, parse, read_columns
+from wolter.expr import Dialect, Expression, parse, placed, read_columns
 from wolter.gti import GTI, gtifilter, is_gti
 from wolter.gti.rowfilter import beside
 from wolter.sky import TanWCS, read_regions
@@ -76,11 +76,12 @@ def row_mask(
         A file named in it cannot be read.
     """
     keywords: Any = table.header
-    parsed = parse(expression, dialect, keywords=keywords) if isinstance(expression, str) else expression
     where = folder if folder is not None else (Path(table.file).parent if table.file else None)
-    names, functions = filter_functions(table, parsed, file=file, folder=where)
-    columns = _Named(read_columns(table, dict.fromkeys([*sorted(parsed.names), *names])), list(table.columns))
-    return parsed.select(columns, keywords=keywords, functions=functions, nrows=table.nrows)
+    with placed(table.file, table.label):
+        parsed = parse(expression, dialect, keywords=keywords) if isinstance(expression, str) else expression
+        names, functions = filter_functions(table, parsed, file=file, folder=where)
+        columns = _Named(read_columns(table, dict.fromkeys([*sorted(parsed.names), *names])), list(table.columns))
+        return parsed.select(columns, keywords=keywords, functions=functions, nrows=table.nrows)
 
 
 def filter_functions(

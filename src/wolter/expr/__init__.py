@@ -11,8 +11,9 @@ array([False,  True, False])
 
 from __future__ import annotations
 
+from wolter.expr._errors import placed
 from wolter.expr._evaluate import RowFunction
 from wolter.expr._values import BitColumn
 from wolter.expr.expression import DIALECTS, Dialect, Expression, parse, read_columns
 
-__all__ = ["BitColumn", "DIALECTS", "Dialect", "Expression", "RowFunction", "parse", "read_columns"]
+__all__ = ["BitColumn", "DIALECTS", "Dialect", "Expression", "RowFunction", "parse", "placed", "read_columns"]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+
 from wolter.errors import ExpressionError
 
-__all__ = ["fail"]
+__all__ = ["fail", "placed"]
 
 _WINDOW = 72
 
@@ -34,3 +38,14 @@ def fail(text: str, start: int, end: int, cause: str, cure: str | None = None) -
     error = ExpressionError(f"{sentence}\n  {head}{text[lo:hi]}{tail}\n  {carets}")
     error.position = start  # type: ignore[attr-defined]
     return error
+
+
+@contextmanager
+def placed(file: str | PathLike[str] | None, hdu: str | int | None) -> Iterator[None]:
+    """Errors of expressions that leave the block name the table (`file`, `hdu`) whose rows were to be judged."""
+    try:
+        yield
+    except ExpressionError as exc:
+        if exc.file is None and file is not None:
+            exc.file, exc.hdu = str(file), hdu
+        raise

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from wolter.errors import ExpressionError
+from wolter.errors import ExpressionError, suggest
 from wolter.expr import _nodes as nodes
 from wolter.expr._errors import fail
 from wolter.expr._evaluate import Evaluator, RowFunction
@@ -117,6 +117,34 @@ class Expression:
             )
             raise fail(self.text, 0, len(self.text), f"the expression {kind}", "Compare with a value, e.g. PI>=50.")
         return _result(value)
+
+    def columns_of(self, columns: Iterable[str], keywords: Mapping[str, Any] | None = None) -> list[str]:
+        """Names of the expression that are columns of a table; the others must be header keywords.
+
+        Parameters
+        ----------
+        columns : iterable of str
+            Columns of the table; case does not matter.
+        keywords : mapping, optional
+            Header keywords, which names may mean in the cfitsio dialect.
+
+        Returns
+        -------
+        list of str
+            Sorted, as the table spells them.
+
+        Raises
+        ------
+        ExpressionError
+            For a name that is neither, with carets below it.
+        """
+        present = {name.upper(): name for name in columns}
+        headers = {str(key).upper() for key in keywords or ()}
+        for node in sorted((n for n in nodes.walk(self.tree) if isinstance(n, nodes.Name)), key=lambda n: n.start):
+            if node.name.upper() not in present and (node.offset or node.name.upper() not in headers):
+                cure = suggest(node.name, present.values()) or f"The table has {', '.join(present.values())}."
+                raise fail(self.text, node.start, node.end, f"column {node.name!r} is not in the table", cure)
+        return sorted({present[name.upper()] for name in self.names if name.upper() in present})
 
     def _value(
         self,

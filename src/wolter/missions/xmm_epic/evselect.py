@@ -32,7 +32,7 @@ from wolter._version import __version__
 from wolter.data import EventList, ImageGrid
 from wolter.errors import DataError, ParameterError, RegionError
 from wolter.expr import _nodes as nodes
-from wolter.expr import parse
+from wolter.expr import parse, placed
 from wolter.gti import GTI, read_gti
 from wolter.makers.event_file import event_hdus
 from wolter.makers.headers import add_region_subspace
@@ -138,7 +138,8 @@ def _select(events: EventList, p: Mapping[str, Any]) -> EventList:
                 hdu=events.hdu_name,
                 cure="#XMMEA_EP is for pn, #XMMEA_EM for MOS.",
             )
-    parsed = parse(text, "sas", keywords=dict(events.header.items()))
+    with placed(events.path, events.hdu_name):
+        parsed = parse(text, "sas", keywords=dict(events.header.items()))
     others: list[str] = []
     regions: dict[tuple[str, str], RegionSet] = {}
     for node in conjuncts(parsed.tree):
