@@ -14,6 +14,7 @@ from wolter.data import EventList
 from wolter.errors import DataError, FitsError, OutputError, ParameterError, RegionError, WolterError
 from wolter.makers import extract_stokes
 
+DET = {"DETX": "D", "DETY": "D"}
 XY = {"xcolf": "X", "ycolf": "Y", "xcolh": "X", "ycolh": "Y", "ccol": "NONE"}
 
 
@@ -281,3 +282,44 @@ def test_provenance_names_what_was_not_default(run, path, tmp_path):
     assert named["specbin"] == "3"
     assert "lcthresh" not in named
     assert any(path.name in v for v in named.values())
+
+
+def test_weighted_map_of_a_large_plane_is_that_of_the_region(shared, tmp_path):
+    """51840 x 51840 pixels of 0.05 arcsec: the map covers the region alone, and a map of everything is refused."""
+    events = str(shared("xmm/a907_0201903501/mos1_exp1_clean_evts.fits"))
+    (tmp_path / "r.reg").write_text("physical\ncircle(26000,24000,150)\n")
+    call = {"filename": events, "phafile": str(tmp_path / "o.pha"), **XY}
+    tasks.run("extractor", regionfile=str(tmp_path / "r.reg"), **call)
+    with fits.open(events) as f, fits.open(tmp_path / "o.pha") as g:
+        table, wmap = f["EVENTS"].data, g[0]
+        inside = np.hypot(table["X"] - 26000.0, table["Y"] - 24000.0) <= 150
+        assert wmap.data.shape == (301, 301)
+        assert 0 < wmap.data[wmap.data > 0].sum() == g["SPECTRUM"].data["COUNTS"].sum() <= inside.sum()
+        assert (wmap.header["X-OFFSET"], wmap.header["Y-OFFSET"]) == (25850, 23850)
+    with pytest.raises(DataError, match=r"51840 x 51840 pixels would not fit.*binh, or wtmapb=no"):
+        tasks.run("extractor", clobber=True, **call)
+    with pytest.raises(DataError, match=r"51840 x 51840 pixels would not fit.*binf"):
+        tasks.run("extractor", clobber=True, wtmapb="no", imgfile=str(tmp_path / "o.img"), **call)
+
+
+def test_weighted_map_in_columns_of_another_plane(run, path, data, tmp_path):
+    """A region on the sky says nothing about detector pixels: those with events are inside."""
+    (tmp_path / "r.reg").write_text("physical\ncircle(50,50,10)\n")
+    other = write_events(path.with_name("det.fits"), data | {"DETX": data["Y"], "DETY": data["X"]}, formats=DET)
+    with fits.open(other, mode="update") as f:
+        names = f["EVENTS"].columns.names
+        for name in ("DETX", "DETY"):
+            n = names.index(name) + 1
+            f["EVENTS"].header[f"TLMIN{n}"], f["EVENTS"].header[f"TLMAX{n}"] = 1, 100
+    det = {"xcolh": "DETX", "ycolh": "DETY", "regionfile": str(tmp_path / "r.reg")}
+    run(filename=str(other), **det)
+    with fits.open(tmp_path / "o.pha") as f:
+        wmap = f[0].data
+        assert wmap[wmap > 0].sum() == f["SPECTRUM"].data["COUNTS"].sum()
+        assert set(np.unique(wmap[wmap <= 0])) == {-1.0}
+
+
+def test_events_off_the_plane_are_named(data, tmp_path):
+    far = write_events(tmp_path / "far.fits", data | {"X": data["X"] + 500})
+    with pytest.raises(DataError, match=r"far\.fits\[EVENTS\]: no event lies on the plane of the WMAP, X 1 to 100"):
+        tasks.run("extractor", filename=str(far), phafile=str(tmp_path / "o.pha"), **XY)

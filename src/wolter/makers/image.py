@@ -391,13 +391,22 @@ def _pixels(events: EventList, x: str, y: str, binning: Any, grid: Any, bounds: 
     if not all(step > 0 for step in steps):
         raise DataError(f"the binning is {binning}; a positive number is meant")
     pixels = ImageGrid.over(bounds or plane_bounds(events, x, y), binning)
-    if pixels.nx * pixels.ny > _MOST_PIXELS:
+    return not_too_large(pixels, events, "Bin it (binning=...), or give bounds.")
+
+
+def not_too_large(grid: ImageGrid, events: EventList, cure: str) -> ImageGrid:
+    """The grid, if an image of it can be held in memory.
+
+    Raises
+    ------
+    DataError
+        If it has more than 4e8 pixels.
+    """
+    if grid.nx * grid.ny > _MOST_PIXELS:
         raise DataError(
-            f"an image of {pixels.nx} x {pixels.ny} pixels would not fit into memory",
-            file=events.path,
-            cure="Bin it (binning=...), or give bounds.",
+            f"an image of {grid.nx} x {grid.ny} pixels would not fit into memory", file=events.path, cure=cure
         )
-    return pixels
+    return grid
 
 
 def _image(events: EventList, fill: ImageAccumulator, header: fits.Header, task: str, band: Any) -> Image:

@@ -26,7 +26,7 @@ from wolter.data.events import ROW, EventList, grouped_ranges
 from wolter.errors import DataError, FitsError, ParameterError, WolterWarning
 from wolter.gti import GTI
 from wolter.makers.event_file import event_hdus
-from wolter.makers.image import ImageAccumulator, ImageGrid
+from wolter.makers.image import ImageAccumulator, not_too_large
 from wolter.makers.lightcurve import BinnedTimes, LightCurveAccumulator
 from wolter.makers.passes import Accumulator, run_pass
 from wolter.makers.spectrum import SpectrumAccumulator
@@ -42,7 +42,7 @@ __all__ = ["TASK"]
 _NOT_DONE = ("qdpfile", "unbinlc", "xronwn", "zcolf")
 # Without effect on the products made here; whoever sets one is told so.
 _WITHOUT_EFFECT = (
-    *("lcthwarn", "adjustgti", "copyall", "eventkey", "timeref", "phamax", "xhkey", "yhkey"),
+    *("lcthwarn", "adjustgti", "copyall", "eventkey", "timeref", "phamax", "wmapver"),
     *("usetpixrsel", "swapx", "swapy"),
 )
 
@@ -170,10 +170,11 @@ def _accumulators(events: EventList, plain: EventList, p: Mapping[str, Any], cha
             )
         if p["wtmapb"]:
             xh, yh = _column(events, p["xcolh"], "xcolh"), _column(events, p["ycolh"], "ycolh")
-            grid = ImageGrid.over(products.plane(events, xh, yh, p["xhkey"], p["yhkey"]), p["binh"])
+            grid = not_too_large(products.wmap_grid(events, xh, yh, p), events, "Set binh, or wtmapb=no.")
             out["wmap"] = ImageAccumulator(xh, yh, grid)
     if p["imgfile"] is not None:
-        out["image"] = ImageAccumulator(x, y, products.image_grid(events, x, y, p))
+        grid = not_too_large(products.image_grid(events, x, y, p), events, "Set binf, or fullimage=no with a region.")
+        out["image"] = ImageAccumulator(x, y, grid)
     if p["fitsbinlc"] is not None:
         start = plain.file_gti.span[0] if p["lcstart"] < 0 else p["lcstart"]
         bins = BinnedTimes(start, p["binlc"], events.gti)

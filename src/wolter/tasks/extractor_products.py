@@ -31,6 +31,7 @@ __all__ = [
     "grades",
     "image_grid",
     "plane",
+    "wmap_grid",
 ]
 
 _STOKES = ("Ixx", "xQx", "xxU")
@@ -85,6 +86,29 @@ def image_grid(events: EventList, x: str, y: str, p: Mapping[str, Any]) -> Image
     if not p["fullimage"] and events.regions:
         bounds = events.regions[0].pixels.extractor_box(bounds) or bounds
     return ImageGrid.over(bounds, p["binf"])
+
+
+def _cuts_in(events: EventList, x: str, y: str) -> list[Any]:
+    """Regions in the pixels of two columns."""
+    return [cut for cut in events.regions if (cut.x.upper(), cut.y.upper()) == (x.upper(), y.upper())]
+
+
+def wmap_grid(events: EventList, x: str, y: str, p: Mapping[str, Any]) -> ImageGrid:
+    """Grid of the weighted map: the plane of its columns, or the pixels around a region in these columns."""
+    bounds = plane(events, x, y, p["xhkey"], p["yhkey"])
+    whole = ImageGrid.over(bounds, p["binh"])
+    cuts = _cuts_in(events, x, y)
+    box = cuts[0].pixels.extractor_box(bounds) if cuts else None
+    if box is None:
+        return whole
+    b = p["binh"]
+    # One pixel more on each side: a pixel within rounding errors of the region's edge counts.
+    low, high = [], []
+    for (lo, hi), first, n in zip((box[:2], box[2:]), whole.first, whole.shape[::-1], strict=True):
+        low.append(max(int(lo - first) // b - 1, 0))
+        high.append(min(int(hi - first) // b + 1, n - 1))
+    first = (whole.first[0] + low[0] * b, whole.first[1] + low[1] * b)
+    return ImageGrid(first, (high[1] - low[1] + 1, high[0] - low[0] + 1), b)
 
 
 @dataclass
@@ -273,12 +297,23 @@ class Run:
         """Weighted map: counts inside the region, −1 outside, cut to the pixels that hold either."""
         grid, b = accumulator.grid, self.p["binh"]
         counts = accumulator.image.astype(np.float32)
-        inside = np.ones(counts.shape, dtype=bool)
-        if self.events.regions:
+        x, y = str(self.p["xcolh"]), str(self.p["ycolh"])
+        bounded = bool(_cuts_in(self.events, x, y))
+        # A region in other columns says nothing about these pixels; those with events are inside.
+        inside = counts > 0 if self.events.regions else np.ones(counts.shape, dtype=bool)
+        if bounded:
             ny, nx = grid.shape
             inside = self._region().mask(nx, ny, x_first=grid.first[0], y_first=grid.first[1], binning=b)
-        wanted = (inside & bool(self.events.regions)) | (counts > 0)
+        wanted = (inside & bounded) | (counts > 0)
         rows, columns = np.flatnonzero(wanted.any(axis=1)), np.flatnonzero(wanted.any(axis=0))
+        x_first, x_last, y_first, y_last = plane(self.events, x, y, self.p["xhkey"], self.p["yhkey"])
+        if not len(rows):
+            raise DataError(
+                f"no event lies on the plane of the WMAP, {x} {x_first} to {x_last}, {y} {y_first} to {y_last}",
+                file=self.events.path,
+                hdu=self.events.hdu_name,
+                cure="Set xcolh and ycolh, or wtmapb=no.",
+            )
         frame = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         if self.p["wtmapfix"]:
             counts[~inside & (counts == 0)] = -1
@@ -297,8 +332,8 @@ class Run:
             "NPIXSOU": pixels / self.p["binf"] ** 2,
             "SKYBIN": b,
             "WMAPFIX": bool(self.p["wtmapfix"]),
-            "X-OFFSET": (first[0] - grid.first[0]) // b + 1,
-            "Y-OFFSET": (first[1] - grid.first[1]) // b + 1,
+            "X-OFFSET": (first[0] - x_first) // b + 1,
+            "Y-OFFSET": (first[1] - y_first) // b + 1,
         }.items():
             header.set(key, value)
         if self.p["swmapx"]:

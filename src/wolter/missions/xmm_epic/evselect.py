@@ -36,7 +36,7 @@ from wolter.expr import parse, placed
 from wolter.gti import GTI, read_gti
 from wolter.makers.event_file import event_hdus
 from wolter.makers.headers import add_region_subspace
-from wolter.makers.image import ImageAccumulator
+from wolter.makers.image import ImageAccumulator, not_too_large
 from wolter.makers.passes import Accumulator, run_pass
 from wolter.missions.xmm_epic._evselect_parameters import EVSELECT
 from wolter.missions.xmm_epic._subspace import conjuncts, expanded, subspace_terms, write_subspace
@@ -461,7 +461,7 @@ def evselect(p: Mapping[str, Any], result: TaskResult) -> None:
     targets: dict[str, Path] = {}
     if p["withimageset"]:
         x, y = _column(events, p, "xcolumn"), _column(events, p, "ycolumn")
-        grid = _grid(events, p)
+        grid = not_too_large(_grid(events, p), events, "Set ximagebinsize and yimagebinsize, or ranges.")
         null = (events.columns[x].null, events.columns[y].null)
         weighted = p["withzcolumn"]
         fills["image"] = (
