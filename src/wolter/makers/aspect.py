@@ -163,6 +163,12 @@ class Attitude:
         """Unit vectors [n, 3] (equatorial) of the detector frame: first axis u, second axis v, boresight."""
         return frame_vectors(self.ra, self.dec, self.roll)
 
+    def at(self, time: Any) -> tuple[Float, Float, Float]:
+        """Right ascension, declination and roll (deg) at times (s): linear between samples, constant beyond them."""
+        time = np.asarray(time, dtype=np.float64)
+        ra, roll = (np.interp(time, self.time, np.unwrap(c, period=360.0)) % 360.0 for c in (self.ra, self.roll))
+        return ra, np.interp(time, self.time, self.dec), roll
+
     def check(self, gti: GTI, tolerance: float = 0.01) -> None:
         """Whether the samples cover the good time.
 

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BadArea", "DetectorPlane", "ExposureInputs", "exposure_map", "exposure_maps"]
 
-_DIRECT = 4  # so many distinct attitudes are projected one by one, more of them as shifts of one projection
 _ROTATION = 0.25  # pixels that the edge of the field may move by rotation within one group of shifts
 
 Vignetting = Callable[[NDArray[np.float64], NDArray[np.float64], float], NDArray[np.float64]]
@@ -135,6 +134,8 @@ class ExposureInputs:
         from u to v.
     attitude_bin : float
         Pointings within so many arcsec count as one.
+    direct : int
+        So many distinct pointings are projected one by one, more of them as shifts of one projection.
     header : Header
         Keywords of the map: telescope, instrument, observation, times.
     assumptions : tuple of str
@@ -148,6 +149,7 @@ class ExposureInputs:
     optical_axis: tuple[float, float] = (0.0, 0.0)
     vignetting: Vignetting | None = None
     attitude_bin: float = 1.0
+    direct: int = 4
     header: fits.Header = field(default_factory=fits.Header)
     assumptions: tuple[str, ...] = ()
 
@@ -305,7 +307,7 @@ def _groups(
     for key in np.unique(bins[:, 2]):
         members = bins[:, 2] == key
         groups.append((*(m[members] for m in means), total[members]))
-    if len(bins) <= _DIRECT:
+    if len(bins) <= inputs.direct:
         return [tuple(part[k : k + 1] for part in group) for group in groups for k in range(len(group[0]))]  # type: ignore[misc]
     return groups
 

@@ -4,9 +4,9 @@ The time of each CCD frame in the good time counts on the pixels that were good 
 file), inside the window less a border of two pixels, and inside the circular field of view. Geometry of the CCD on the
 sky, measured on the DET and sky coordinates of 53,000 archived events of two observations against the attitude of
 their frames (both agree to 0.02 pixels): the boresight falls on DET pixel (294.64, 298.76); the detector is turned by
-0.167 deg; DETX runs along the position angle that the roll gives, DETY to the right of it. The field of view, as the
-STATUS flags of these events tell inside from outside: a circle of 313.8 pixels about DET (307.0, 296.5), known to half
-a pixel.
+0.167 deg; DETX runs along the position angle that the roll gives, DETY to the right of it. The field of view: a circle
+of 314 pixels about DET (307, 296). Of all circles in whole pixels it contradicts the STATUS flags of these events the
+least: no event beyond it lacks the flag 2048, and the fewest within it have it (their pulse heights are saturated).
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from wolter import fits
 from wolter.errors import DataError
-from wolter.gti import GTI
 from wolter.makers.aspect import Attitude, LiveTime
 from wolter.makers.exposure import BadArea, DetectorPlane, ExposureInputs
 from wolter.missions._exposure import (
@@ -32,18 +31,19 @@ from wolter.missions._exposure import (
     open_table,
 )
 from wolter.missions.swift_xrt.description import PIXEL_ARCSEC
+from wolter.missions.swift_xrt.frames import Frames
 from wolter.missions.swift_xrt.vignetting import vignetting
 
 if TYPE_CHECKING:
     from wolter.data import EventList
     from wolter.observation import Observation
 
-__all__ = ["exposure_inputs", "frame_attitude", "inputs_of_files"]
+__all__ = ["attitude_of_file", "detector_plane", "exposure_inputs", "inputs_of_files"]
 
 SIZE = 600  # pixels per side
 BORESIGHT = (294.64, 298.76)  # DETX, DETY
 TURN_DEG = 0.167
-FIELD = (307.0, 296.5, 313.8)  # DETX, DETY, radius in pixels
+FIELD = (307.0, 296.0, 314.0)  # DETX, DETY, radius in pixels
 HOT, FLICKERING = 8, 32  # bits of BADFLAG
 BORDER = 2  # pixels inside the window that give no events: their neighbours are not read
 OPTICAL_AXIS = (300.0, 300.0)  # DETX, DETY: where vignetting is 1
@@ -106,12 +106,12 @@ def inputs_of_files(
         )
     told: list[str] = []
     if attitude is not None:
-        pointing = _attitude_file(attitude)
+        pointing = attitude_of_file(attitude)
     elif frames is not None:
-        pointing = frame_attitude(frames, float(events.header.get("TIMEDEL", 2.5073) or 2.5073))
+        pointing = Frames.read(frames, events.header).attitude()
     else:
         raise DataError("neither frame headers nor an attitude file is given", file=events.path)
-    plane = DetectorPlane("CCD", _mask(events.header), _to_angle(), _bad_pixels(events, told))
+    plane = detector_plane(events, told)
     axis = _to_angle() @ np.array([OPTICAL_AXIS[0] - 1, OPTICAL_AXIS[1] - 1, 1.0])
     return ExposureInputs(
         planes=(plane,),
@@ -124,6 +124,11 @@ def inputs_of_files(
         header=exposure_header(events),
         assumptions=tuple(told),
     )
+
+
+def detector_plane(events: EventList, told: list[str]) -> DetectorPlane:
+    """Good pixels of the CCD during some events; what had to be assumed is added to `told`."""
+    return DetectorPlane("CCD", _mask(events.header), _to_angle(), _bad_pixels(events, told))
 
 
 def _to_angle() -> NDArray[np.float64]:
@@ -173,26 +178,7 @@ def _bad_pixels(events: EventList, told: list[str]) -> tuple[BadArea, ...]:
     return (BadArea(np.flatnonzero(bad)),)
 
 
-def frame_attitude(path: str | PathLike[str], frame_time: float = 2.5073) -> Attitude:
-    """Pointing of each photon-counting frame, from the frame headers.
-
-    Raises
-    ------
-    DataError
-        If the table FRAME is missing.
-    """
-    file, table = open_table(path, "FRAME", need=("TIME", "RA", "Dec", "Roll", "XRTMode"))
-    with file:
-        rows = table.read(["TIME", "RA", "Dec", "Roll", "XRTMode"])
-    use = rows["XRTMode"] == 7  # photon counting
-    if not use.any():
-        raise DataError("no frame was taken in photon-counting mode", file=path, hdu="FRAME")
-    columns = (np.asarray(rows[k][use], dtype=np.float64) for k in ("TIME", "RA", "Dec", "Roll"))
-    # A frame lasts until the next one begins; times carry an error of some microseconds.
-    return Attitude(*columns, step=True, hold=1.01 * frame_time, source=str(path))
-
-
-def _attitude_file(path: str | PathLike[str]) -> Attitude:
+def attitude_of_file(path: str | PathLike[str]) -> Attitude:
     """Pointing of an attitude file (pat, sat): right ascension, declination and roll in POINTING."""
     file, table = open_table(path, "ATTITUDE", need=("TIME", "POINTING"))
     with file:
@@ -200,8 +186,3 @@ def _attitude_file(path: str | PathLike[str]) -> Attitude:
     pointing = np.asarray(rows["POINTING"], dtype=np.float64)
     # The coordinator's margin: beyond 32 s from a sample nothing is known.
     return Attitude(rows["TIME"], *pointing.T, hold=32.0, source=str(path))
-
-
-def good_frames(pointing: Attitude, gti: GTI) -> int:
-    """Number of frames in the good time (keyword XRTNFRAM)."""
-    return int(np.count_nonzero(gti.contains(pointing.time + 1e-3)))

@@ -217,17 +217,18 @@ def _bad_table(bad: np.ndarray, header: fits.Header) -> fits.TableHDU:
 
 
 def _frame_file(scene: Scene, pointing: Pointing, gti: GTI) -> Sequence[fits.HDU]:
-    """Frame headers: one row per frame inside the good time, with pointing, mode and window."""
+    """Frame headers: one row per frame inside the good time, with mode, window and the pointing of the next frame."""
     ends = np.append(pointing.time[1:], np.inf)
     inside = gti.contains(pointing.time) & (ends - pointing.time < 1.5 * FRAME)
     time = pointing.time[inside]
     number = len(time)
+    after = np.minimum(np.flatnonzero(inside) + 1, len(pointing.time) - 1)  # as in the archive: see `frames`
     yes = np.ones((number, 1), dtype=bool)
     data: dict[str, Any] = {
         "CCDFrame": np.arange(1, number + 1),
-        "RA": pointing.ra[inside],
-        "Dec": pointing.dec[inside],
-        "Roll": pointing.roll[inside],
+        "RA": pointing.ra[after],
+        "Dec": pointing.dec[after],
+        "Roll": pointing.roll[after],
         "Settled": yes,
         "In10Arcm": yes,
         "InSAA": ~yes,
