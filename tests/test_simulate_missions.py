@@ -9,9 +9,9 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits as afits
-from astropy.wcs import WCS
 from scipy import integrate
 
+from simulate_support import attitude_of, sky_of
 from wolter.data import ARF, RMF
 from wolter.errors import OutputError, SimulationError, UnitError
 from wolter.mission import missions
@@ -43,37 +43,6 @@ def _simulate(path, mission, norm=1e-3, exposure=5e3, **options):
 # -- geometry --------------------------------------------------------------------------------
 
 
-def _column_wcs(header, x, y):
-    """Celestial coordinates of two table columns, read by astropy."""
-    names = {header[f"TTYPE{i}"]: i for i in range(1, header["TFIELDS"] + 1)}
-    wcs = WCS(naxis=2)
-    i, j = names[x], names[y]
-    wcs.wcs.ctype = [header[f"TCTYP{i}"], header[f"TCTYP{j}"]]
-    wcs.wcs.crpix = [header[f"TCRPX{i}"], header[f"TCRPX{j}"]]
-    wcs.wcs.crval = [header[f"TCRVL{i}"], header[f"TCRVL{j}"]]
-    wcs.wcs.cdelt = [header[f"TCDLT{i}"], header[f"TCDLT{j}"]]
-    return wcs
-
-
-def _sky(events):
-    with afits.open(events.path) as file:
-        table, header = file["EVENTS"].data, file["EVENTS"].header
-        return table, SkyCoord(*_column_wcs(header, "X", "Y").wcs_pix2world(table["X"], table["Y"], 1), unit="deg")
-
-
-def _attitude(observation, time):
-    """Pointing and roll at the times, from the attitude file."""
-    path = next(f.path for f in observation.files if f.role == "attitude")
-    with afits.open(path) as file:
-        table = file[1].data
-        if "POINTING" in table.names:
-            columns = table["POINTING"].T
-        else:
-            columns = [table[k] for k in ("AHFRA", "AHFDEC", "AHFPA")]
-        ra, dec, roll = (np.interp(time, table["TIME"], c) for c in columns)
-    return SkyCoord(ra, dec, unit="deg"), roll
-
-
 # detector columns, arcsec per unit, and what they grow along: u (west at roll 0), v (north), by camera
 FRAMES = {
     "swift_xrt": ("DETX", "DETY", 2.3573, {"XRT": ((0, 1), (1, 0), -0.167, (294.64, 298.76))}),
@@ -98,8 +67,8 @@ def test_sky_positions_follow_from_detector_positions_and_attitude(tmp_path, mis
     )
     xcol, ycol, scale, cameras = FRAMES[mission]
     for name, (along_u, along_v, turn, origin) in cameras.items():
-        table, sky = _sky(observation.events[name])
-        pointing, roll = _attitude(observation, table["TIME"])
+        table, sky = sky_of(observation.events[name])
+        pointing, roll = attitude_of(observation, table["TIME"])
         frames = pointing.skyoffset_frame(rotation=(roll + turn) * u.deg)
         offset = sky.transform_to(frames)
         lon, lat = offset.lon.radian, offset.lat.radian  # to the tangent plane
@@ -142,8 +111,8 @@ def test_pointing_of_the_polarimeter_wanders(tmp_path, jitter, rms):
     observation, _ = _simulate(tmp_path, "ixpe", exposure=6e3, roll=77 * u.deg, **options)
     assert [f.detector for f in observation.files if f.role == "attitude"] == ["DU1", "DU2", "DU3"]
     centre = SkyCoord("12h30m0.0s +12d24m0s")
-    table, sky = _sky(observation.events["DU1"])
-    pointing, roll = _attitude(observation, table["TIME"])
+    table, sky = sky_of(observation.events["DU1"])
+    pointing, roll = attitude_of(observation, table["TIME"])
     offsets = [v.to_value("arcsec") for v in centre.spherical_offsets_to(pointing)]
     assert [float(np.std(v)) for v in offsets] == pytest.approx([rms, rms], rel=0.05, abs=0.01)
     east, north = (v.to_value("arcsec") for v in pointing.spherical_offsets_to(sky))
@@ -163,7 +132,7 @@ def test_position_is_recovered(tmp_path, mission):
     target = SkyCoord(POSITION, unit=("hourangle", "deg"))
     assert truth["ra"] == pytest.approx(target.ra.deg)
     for name, events in observation.events.items():
-        _, sky = _sky(events)
+        _, sky = sky_of(events)
         near = sky.separation(target) < 20 * u.arcsec
         assert near.sum() > 300, name
         east, north = target.spherical_offsets_to(sky[near])
@@ -442,7 +411,7 @@ def test_disk_of_a_simulated_observation(tmp_path):
         bad_columns=0,
     )
     assert truth["shape"] == {"kind": "disk", "radius_arcsec": 180.0}
-    _, sky = _sky(observation.events["XRT"])
+    _, sky = sky_of(observation.events["XRT"])
     separation = sky.separation(SkyCoord(POSITION, unit=("hourangle", "deg"))).arcsec
     inner, all_of_it = np.count_nonzero(separation < 90), np.count_nonzero(separation < 230)
     assert abs(inner / all_of_it - 0.25) < 4 * np.sqrt(0.25 * 0.75 / all_of_it) + 0.006
