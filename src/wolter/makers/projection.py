@@ -168,17 +168,19 @@ def _pixel(x: NDArray[np.float32], y: NDArray[np.float32], shape: tuple[int, int
 
 def _varies(values: NDArray[np.float32], half_x: float, half_y: float) -> NDArray[np.bool_]:
     """Whether a map has more than one value near each pixel: so far as the footprint of an image pixel reaches."""
-    low, high = values, values
-    for axis, half in ((0, half_y), (1, half_x)):
-        reach = int(np.ceil(half))
-        size = values.shape[axis]
-        wide = [(reach, reach) if k == axis else (0, 0) for k in (0, 1)]
-        views = [
-            [np.pad(v, wide, mode="edge").take(range(k, k + size), axis=axis) for k in range(2 * reach + 1)]
-            for v in (low, high)
-        ]
-        low, high = np.minimum.reduce(views[0]), np.maximum.reduce(views[1])
-    return low != high
+
+    def extreme(pick: np.ufunc) -> NDArray[np.float32]:
+        found = values
+        for half in (half_y, half_x):  # rows, then by the transpose columns
+            reach, size = int(np.ceil(half)), len(found)
+            wide = np.pad(found, [(reach, reach), (0, 0)], mode="edge")
+            found = wide[:size].copy()
+            for k in range(1, 2 * reach + 1):
+                pick(found, wide[k : k + size], out=found)
+            found = found.T
+        return found
+
+    return extreme(np.minimum) != extreme(np.maximum)
 
 
 def shift_sum(
