@@ -41,7 +41,8 @@ CASES = {
     "xmm_epic": SimpleNamespace(norm=0.02, energy=1.5, rate=0.02, slope=1.0, jitter=8.0, bad=60),
     "xrism_xtend": SimpleNamespace(norm=0.03, energy=1.5, rate=0.005, slope=1.0, jitter=8.0, bad=2000),
 }
-NEAR, FAR = 90.0, 240.0  # arcsec: what counts as source, and beyond which there is more background
+# arcsec: what shows the shape, what counts as source, and beyond which there is more background
+CORE, NEAR, FAR = 25.0, 90.0, 240.0
 
 
 @pytest.fixture(params=[(m, s) for m in MISSIONS for s in SHAPES], ids="-".join)
@@ -291,6 +292,8 @@ def _position_flux_and_background(scene, name, events):
     flux, background = np.linalg.solve(np.column_stack([source, seconds]), counts)
     assert source[0] > 2000
     assert abs(flux - 1) < 4 / np.sqrt(source[0]) + 0.02, (name, flux)
+    core = rate * float(np.mean(each * (radius < CORE))) + background * float(live.data[distance < CORE].sum())
+    assert abs(np.sum(away < CORE) / core - 1) < 4 / np.sqrt(core) + 0.03, (name, np.sum(away < CORE) / core)
     expected = scene.case.rate * share * (scale / 60.0) ** 2
     assert abs(background / expected - 1) < 4 / np.sqrt(counts[1]) + 0.03, (name, background / expected)
     # Centroid, every event weighted with what its place was worth; gaps take from one side what they do not give back.
