@@ -140,7 +140,9 @@ def test_environment(acme, tmp_path, monkeypatch):
     with pytest.raises(CalibrationError, match="configuration cannot be read"):
         Caldb().query("acme", "cam", "gain")
     monkeypatch.setenv("CALDB", str(tmp_path / "nowhere"))
-    with pytest.raises(CalibrationError, match="CALDB says so"):
+    with pytest.raises(
+        CalibrationError, match=r"here \(the environment variable CALDB names it\)\. Name the folder that holds data"
+    ):
         Caldb()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -111,3 +112,32 @@ def test_tasks_of_missions():
         assert tasks.get(name).parameters
         assert tasks.mission_of_task(name) == mission
     assert tasks.mission_of_task("extractor") is None
+
+
+def test_messages_name_the_parameter_and_the_cure(events, tmp_path, capsys):
+    """What a person at a terminal reads when something is wrong with the parameters."""
+    table, out = f"{events}[EVENTS]", tmp_path / "o.fits"
+    out.write_text("old")
+    spectrum = tmp_path / "a-b.pha"
+    spectrum.write_text("")
+    said = [
+        (["ftcopy", table, str(out)], r"o\.fits: the file exists already\. Set clobber=yes to replace it\.$"),
+        (["ftcopy", table, str(out), "clobber=perhaps"], r"clobber \(replace an existing file\) = .perhaps. is not "
+            r"yes or no\. Write clobber=yes or clobber=no\."),
+        (["ftcopy"], r"needs the parameter\(s\) infile, outfile\. See wolter task ftcopy --help\."),
+        (["ftcopy", table, "zzz=1"], r"Known, in the order of .*: infile, outfile, copyall, clobber, history\."),
+        (["ftcopy", "none.fits", "x.fits"], r"no such file\. (Check the name|Did you mean)"),
+        (["ftcopy", __file__, "x.fits"], r"not a FITS file: .*\. Check the name: an event list"),
+        (["ftcopy", f"{events}[EVENTS][PIX>3]", "x.fits"], r"\[EVENTS\]: column 'PIX'.*\n  PIX>3\n  \^\^\^$"),
+        (["mathpha", f"{spectrum}+1", "C", "x.pha", "CALC"], r"stands in single quotes: 'folder/file\.pha'\."),
+        (["mathpha", "('a.pha'*2", "C", "x.pha", "CALC"], r"\n  \('a\.pha'\*2\n {12}\^$"),
+        (["mathpha", "'a.pha'*/2", "C", "x.pha", "CALC"], r"'/' stands where.*quotes.*\n  'a\.pha'\*/2\n {10}\^$"),
+    ]  # fmt: skip
+    for words, message in said:
+        with pytest.raises(SystemExit) as stop:
+            main(["task", *words])
+        error = capsys.readouterr().err.rstrip()
+        assert stop.value.code == 1, words
+        assert re.search(message, error), error
+        assert "Traceback" not in error
+    assert out.read_text() == "old"

@@ -107,8 +107,12 @@ class Caldb:
         self._config: Config | None = None
         self._indices: dict[str, tuple[Any, CalibrationIndex]] = {}
         if not self.remote and not Path(self.root).is_dir():
-            told = "CALDB says" if surroundings.get("CALDB") and root is None else "the root is"
-            raise CalibrationError(f"there is no calibration database here ({told} so)", file=self.root)
+            told = " (the environment variable CALDB names it)" if surroundings.get("CALDB") and root is None else ""
+            raise CalibrationError(
+                f"there is no calibration database here{told}",
+                file=self.root,
+                cure="Name the folder that holds data/ and software/tools/, or leave it out for HEASARC's server.",
+            )
 
     def __repr__(self) -> str:
         return f"<Caldb {self.root}>"

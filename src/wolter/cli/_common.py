@@ -116,7 +116,9 @@ def output_folder(path: str | Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
-        raise OutputError(f"the folder cannot be made: {exc.strerror}", file=folder) from exc
+        raise OutputError(
+            f"the folder cannot be made: {exc.strerror}", file=folder, cure="Choose another with --output."
+        ) from exc
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError("the folder is not writable", file=folder, cure="Choose another with --output.")
     return folder

@@ -291,7 +291,7 @@ class FitsFile:
         if head.startswith(b"SIMPLE  ="):
             return
         start = head[:512].lstrip().lower()
-        cure = None
+        cure = "Check the name: an event list, image, spectrum, response or another FITS file is meant."
         if start.startswith((b"<!doctype", b"<html", b"<?xml")):
             cure = "It is a web page: the address it was fetched from probably gave an error. Fetch it again."
         elif start.startswith(b"version https://git-lfs"):

@@ -390,4 +390,4 @@ def _neighbours(name: str) -> str | None:
         names = os.listdir(folder or ".")
     except OSError:
         return f"The folder {folder} does not exist." if folder else None
-    return suggest(base, names) or None
+    return suggest(base, names) or f"Check the name; it was looked for in {folder or 'the current folder'}."

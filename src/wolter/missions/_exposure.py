@@ -116,7 +116,9 @@ def open_table(
                 raise DataError(f"table {name} has no column {', '.join(missing)}", file=path, hdu=name)
             return file, hdu
     raise DataError(
-        f"there is no table {' or '.join(names)}; the file has {', '.join(h.label for h in file.hdus)}", file=path
+        f"there is no table {' or '.join(names)}; the file has {', '.join(h.label for h in file.hdus)}",
+        file=path,
+        cure="Is this the right file for the exposure map?",
     )
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from wolter import fits
 from wolter.data import Spectrum
 from wolter.data.rmf import keyword
-from wolter.errors import ParameterError
+from wolter.errors import FitsError, ParameterError
 from wolter.tasks._output import refuse_input, target
 from wolter.tasks.registry import Parameter, Task, TaskError, TaskResult
 
@@ -29,6 +29,7 @@ __all__ = ["TASK"]
 _NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\Z")
 _TOKEN = re.compile(r"\s*(?:'([^']*)'|([-+*/()])|([^-+*/()'\s]+(?:\s+[^-+*/()'\s]+)*))")
 _EXPONENT = re.compile(r"(?<![\w.])(\d+\.?\d*|\.\d+)[eE]([+-]?)(\d+)(?![\w.])")
+_QUOTES = "A name that holds + - * or / stands in single quotes: 'folder/file.pha'."
 _AGREE = 0.01
 _AUXILIARY = {
     "backfile": ("BACKFILE", "backfile"),
@@ -48,44 +49,55 @@ class _Term:
     error: Any = None
 
 
-def _tokens(text: str) -> list[tuple[str, str]]:
-    """Parts of an expression: ("file" | "number" | "operator", text)."""
-    plain = _EXPONENT.sub(lambda m: f"{float(m[0]):.17f}".rstrip("0").rstrip(".") or "0", text)
-    out: list[tuple[str, str]] = []
+_Token = tuple[str, str, int]  # "file" | "number" | "operator", text, place in the expression
+
+
+def _at(text: str, place: int, cause: str, cure: str | None = None) -> TaskError:
+    """Error with a caret below a place of the expression."""
+    sentence = cause if cure is None else f"{cause}. {cure}"
+    return TaskError(f"{sentence}\n  {text}\n  {' ' * place}^")
+
+
+def _tokens(text: str) -> list[_Token]:
+    """Parts of an expression."""
+    out: list[_Token] = []
     place = 0
-    while place < len(plain):
-        if not plain[place:].strip():
-            break
-        match = _TOKEN.match(plain, place)
+    while text[place:].strip():
+        match = _TOKEN.match(text, place)
         if match is None:
-            raise TaskError(f"the expression is not understood from {plain[place:]!r} on: a quote is not closed")
+            raise _at(text, text.index("'", place), "a quote is not closed in the expression")
         place = match.end()
         if match[1] is not None:
-            out.append(("file", match[1].strip()))
+            out.append(("file", match[1].strip(), match.start(1)))
         elif match[2]:
-            out.append(("operator", match[2]))
+            out.append(("operator", match[2], match.start(2)))
         else:
             word = match[3].strip()
-            out.append(("number" if _NUMBER.match(word) else "file", word))
+            out.append(("number" if _NUMBER.match(word) else "file", word, match.start(3)))
     return out
 
 
 class _Parser:
     """Recursive descent over + - * / and parentheses, left to right."""
 
-    def __init__(self, tokens: list[tuple[str, str]], leaf: Callable[[str], _Term], divide: float) -> None:
-        self.tokens, self.leaf, self.divzero = tokens, leaf, divide
+    def __init__(self, text: str, tokens: list[_Token], leaf: Callable[[str], _Term], divide: float) -> None:
+        self.text, self.tokens, self.leaf, self.divzero = text, tokens, leaf, divide
         self.place = 0
+
+    def _error(self, cause: str, cure: str | None = None) -> TaskError:
+        """Error at the present token, or at the end."""
+        at = self.tokens[self.place][2] if self.place < len(self.tokens) else len(self.text)
+        return _at(self.text, at, cause, cure)
 
     def run(self) -> _Term:
         """Value of the whole."""
         out = self._sum()
         if self.place < len(self.tokens):
-            raise TaskError(f"{self.tokens[self.place][1]!r} is not expected in the expression")
+            raise self._error(f"{self.tokens[self.place][1]!r} is not expected in the expression")
         return out
 
     def _peek(self) -> str:
-        kind, text = self.tokens[self.place] if self.place < len(self.tokens) else ("end", "")
+        kind, text, _ = self.tokens[self.place] if self.place < len(self.tokens) else ("end", "", 0)
         return text if kind == "operator" else ""
 
     def _sum(self) -> _Term:
@@ -107,18 +119,18 @@ class _Parser:
 
     def _atom(self) -> _Term:
         if self.place >= len(self.tokens):
-            raise TaskError("the expression ends where a file, a number or a parenthesis is expected")
-        kind, text = self.tokens[self.place]
+            raise self._error("the expression ends where a file, a number or a parenthesis is expected")
+        kind, text, _ = self.tokens[self.place]
+        if kind == "operator" and text != "(":
+            raise self._error(f"{text!r} stands where a file, a number or a parenthesis is expected", _QUOTES)
         self.place += 1
         if kind == "file":
             return self.leaf(text)
         if kind == "number":
             return _Term(float(text))
-        if text != "(":
-            raise TaskError(f"{text!r} stands where a file, a number or a parenthesis is expected")
         out = self._sum()
         if self._peek() != ")":
-            raise TaskError("a parenthesis is not closed in the expression")
+            raise self._error("a parenthesis is not closed in the expression")
         self.place += 1
         return out
 
@@ -163,7 +175,12 @@ class _Inputs:
     def __init__(self, names: list[str]) -> None:
         self.spectra: dict[str, Spectrum] = {}
         for name in dict.fromkeys(names):
-            self.spectra[name] = Spectrum.read(name, follow=False, allow_empty=True)
+            try:
+                self.spectra[name] = Spectrum.read(name, follow=False, allow_empty=True)
+            except FitsError as exc:
+                if not Path(name).exists():
+                    exc.cure = _QUOTES
+                raise
         first = next(iter(self.spectra.values()), None)
         if first is None:
             raise TaskError("there is no file in the expression", cure="Name at least one spectrum.")
@@ -208,14 +225,15 @@ def _leaf(inputs: _Inputs, rate: bool, method: str) -> Callable[[str], _Term]:
     return leaf
 
 
-def _exposure(text: str, tokens: list[tuple[str, str]], inputs: _Inputs, divzero: float) -> float:
-    word = text.strip()
+def _exposure(given: str, text: str, inputs: _Inputs, divzero: float) -> float:
+    word = given.strip()
     if word.upper() == "NULL":
         return 1.0
     if _NUMBER.match(word):
         return float(word)
     if word.upper() == "CALC":
-        value = float(_Parser(tokens, lambda name: _Term(inputs.spectra[name].exposure), divzero).run().value)
+        of_file = _Parser(text, _tokens(text), lambda name: _Term(inputs.spectra[name].exposure), divzero)
+        value = float(of_file.run().value)
         if not (math.isfinite(value) and value > 0):
             raise TaskError(f"the exposure calculated from the expression is {value:g} s", cure="Set exposure.")
         return value
@@ -257,25 +275,27 @@ def _auxiliary(p: Mapping[str, Any], inputs: _Inputs) -> dict[str, Any]:
 
 
 def _expression(text: str) -> str:
-    if not text.startswith("@"):
-        return text
-    path = Path(text[1:])
-    if not path.is_file():
-        raise TaskError(f"there is no file {path} with an expression")
-    return " ".join(path.read_text(encoding="utf-8").split())
+    if text.startswith("@"):
+        path = Path(text[1:])
+        if not path.is_file():
+            raise TaskError(f"there is no file {path} with an expression")
+        text = " ".join(path.read_text(encoding="utf-8").split())
+    return _EXPONENT.sub(lambda m: f"{float(m[0]):.17f}".rstrip("0").rstrip(".") or "0", text)
 
 
 def calculate(p: Mapping[str, Any], tell: Callable[[str], None]) -> tuple[Spectrum, _Inputs]:
     """Spectrum that the parameters describe, and the input files."""
-    tokens = _tokens(_expression(str(p["expr"])))
-    inputs = _Inputs([text for kind, text in tokens if kind == "file"])
+    text = _expression(str(p["expr"]))
+    tokens = _tokens(text)
+    _Parser(text, tokens, lambda _: _Term(1.0), p["divzero"]).run()  # the grammar before any file is read
+    inputs = _Inputs([name for kind, name, _ in tokens if kind == "file"])
     rate = _units(str(p["units"]), inputs)
     method = str(p["errmeth"]).strip().upper()
     if method not in ("GAUSS", "POISS-0", "POISS-1", "POISS-2", "POISS-3"):
         raise ParameterError(f"mathpha: errmeth = {method}", cure="Known are Gauss and POISS-0 to POISS-3.")
     propagate = str(p["properr"]).strip().lower() in ("y", "yes", "true")
-    made = _Parser(tokens, _leaf(inputs, rate, method), p["divzero"]).run()
-    exposure = _exposure(str(p["exposure"]), tokens, inputs, p["divzero"])
+    made = _Parser(text, tokens, _leaf(inputs, rate, method), p["divzero"]).run()
+    exposure = _exposure(str(p["exposure"]), text, inputs, p["divzero"])
     error, poisson = made.error, False
     if not propagate:
         poisson = method == "POISS-0"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wolter.errors import ParameterError, WolterError, suggest
+from wolter.errors import OutputError, ParameterError, WolterError, suggest
 from wolter.mission import missions
 
 __all__ = ["Parameter", "Task", "TaskError", "TaskResult", "get", "mission_of_task", "names", "register", "run"]
@@ -63,7 +63,8 @@ class Parameter:
         except (TypeError, ValueError) as exc:
             kinds = {"i": "a whole number", "r": "a number", "b": "yes or no"}
             raise ParameterError(
-                f"parameter {self.name} = {value!r} is not {kinds.get(self.kind, 'text')}", cure=self.doc
+                f"parameter {self.name} ({self.doc}) = {value!r} is not {kinds.get(self.kind, 'text')}",
+                cure=f"Write {self.name}=yes or {self.name}=no." if self.kind == "b" else f"Write {self.name}=NUMBER.",
             ) from exc
 
     def _convert(self, value: Any) -> Any:
@@ -148,15 +149,19 @@ class Task:
             elif key in _COMMON and equals:
                 continue
             elif equals and key.isidentifier() and not value.startswith("="):  # STATUS==0 is a condition
-                raise ParameterError(
-                    f"{self.name} has no parameter {key!r}", cure=suggest(key, known) or f"Known: {', '.join(known)}."
-                )
+                raise self._unknown(key)
             else:
                 name = next((n for n in bare if n not in given), None)
                 if name is None:
                     raise ParameterError(f"{self.name}: too many values: {word!r} is one more than its parameters")
                 given[name] = word
         return given
+
+    def _unknown(self, key: str) -> ParameterError:
+        """The error for a parameter that the task does not have; the nearest names, or all."""
+        known = [p.name for p in self.parameters]
+        cure = suggest(key, known) or f"Known, in the order of wolter task {self.name} --help: {', '.join(known)}."
+        return ParameterError(f"{self.name} has no parameter {key!r}", cure=cure)
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """All parameters in their types, defaults filled in.
@@ -170,13 +175,12 @@ class Task:
         given = {str(k).lower(): v for k, v in given.items()}
         for key in given:
             if key not in by_name:
-                raise ParameterError(
-                    f"{self.name} has no parameter {key!r}",
-                    cure=suggest(key, by_name) or f"Known: {', '.join(by_name)}.",
-                )
+                raise self._unknown(key)
         missing = [p.name for p in self.parameters if p.default is ... and p.name not in given]
         if missing:
-            raise ParameterError(f"{self.name} needs the parameter(s) {', '.join(missing)}")
+            raise ParameterError(
+                f"{self.name} needs the parameter(s) {', '.join(missing)}", cure=f"See wolter task {self.name} --help."
+            )
         return {p.name: p.convert(given.get(p.name, p.default)) for p in self.parameters}
 
     def __call__(self, *, check: bool = True, **parameters: Any) -> TaskResult:
@@ -199,6 +203,8 @@ class Task:
             result.parameters = self.resolve(parameters)
             self.function(result.parameters, result)
         except WolterError as exc:
+            if isinstance(exc, OutputError) and "overwrite" in (exc.cure or "") and "clobber" in result.parameters:
+                exc.cure = "Set clobber=yes to replace it."  # tasks have no parameter overwrite
             if check:
                 raise
             result.returncode = exc.returncode if isinstance(exc, TaskError) else 1
