@@ -28,6 +28,8 @@ _SIGMAS = 4.0
 _COUNTS = 6e4  # of the source per detector; polarimetry takes the norm above, it needs many more
 _LOSSES = 0.8  # what gaps, bad pixels and vignetting leave at least of the flux at the aim point
 _SPAN = 20e3  # s of good time
+_TOLD = {"ra", "dec", "shape", "pointing", "roll", "exposure", "jitter", "gti", "seed"}
+_TOLD_OF_DETECTORS = {"events", "source", "background", "livetime", "background_rate", "dead_time", "bad_pixels"}
 
 
 def _require(condition: bool, message: str) -> None:
@@ -117,6 +119,10 @@ def check_simulate(bench: _Bench) -> None:
         bench.made["again"] = run("second")
     truth = json.loads((bench.folder / "first" / "00000001_truth.json").read_text())
     _require(truth["parameters"].items() >= bench.truth.items(), "the truth file says what was put in")
+    _require(truth.keys() >= _TOLD, f"the truth file lacks {', '.join(sorted(_TOLD - truth.keys()))}")
+    for name, told in truth["detectors"].items():
+        lacking = _TOLD_OF_DETECTORS - told.keys()
+        _require(not lacking, f"{name}: the truth file lacks {', '.join(sorted(lacking))}")
     bench.made["truth"] = truth
 
 
