@@ -14,7 +14,7 @@ from events_support import uniform, write_events
 from wolter.data import EventList, Spectrum, SpectrumSet
 from wolter.data.exposure_map import ExposureMap
 from wolter.data.type2 import read_type2, write_type2
-from wolter.errors import DataError, OutputError
+from wolter.errors import DataError, OutputError, ParameterError
 from wolter.fits import Header
 from wolter.makers import extract_spectrum, make_image
 from wolter.makers.spectrum import backscal, exposed_share
@@ -197,3 +197,11 @@ def test_backscal_of_a_mission(tmp_path, monkeypatch):
     assert asked[0][1] is own
     assert asked[0][0].shape == (100, 100)
     assert asked[0][0].sum() == events.region_area
+
+
+def test_region_of_spectra_and_light_curves_has_a_name(shared):
+    observation = Observation(shared("ixpe", "sim_point_source_ixpeobssim", "toy_point_source_du1.fits"))
+    somewhere = circle("02:00:00 +45:00:00", 60 * u.arcsec)
+    for call in (observation.spectra, lambda **more: observation.light_curve(100 * u.s, **more)):
+        with pytest.raises(ParameterError, match="Give it as source="):
+            call(region=somewhere)

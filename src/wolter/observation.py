@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from wolter import fits
 from wolter._progress import each
 from wolter.data.event_files import chosen_event_files, latest_event_files
-from wolter.errors import FitsError, MissionError, ResponseError, suggest
+from wolter.errors import FitsError, MissionError, ParameterError, ResponseError, suggest
 from wolter.makers.jobs import make_images, make_light_curve, make_spectra
 from wolter.mission import FileRole, Mission, mission_of
 
@@ -262,6 +262,7 @@ class Observation:
         """
         from wolter.data import SpectrumSet
 
+        _no_region(selection)
         chosen = self._chosen(detectors)
         folder = None if output is None else Path(output)
         maps = exposure_maps or {}
@@ -428,6 +429,7 @@ class Observation:
         **selection
             As for `EventList.select`.
         """
+        _no_region(selection)
         chosen = self._chosen(detectors)
         jobs = []
         for name, events in chosen.items():
@@ -516,6 +518,12 @@ def _named_from(folder: Path, file: str | os.PathLike[str]) -> str:
     """How a product in a folder names a file: relative if it is near, so that both can move; absolute if it is not."""
     relative = os.path.relpath(file, folder)
     return relative if relative.count("..") <= 1 else os.path.abspath(file)
+
+
+def _no_region(selection: Mapping[str, Any]) -> None:
+    """Refuse ``region=``: where both a source and a background are taken, each has its own name."""
+    if "region" in selection:
+        raise ParameterError("region= does not say whether source or background is meant", cure="Give it as source=.")
 
 
 def _attach(
