@@ -93,14 +93,6 @@ def test_image(events, data, binning):
     assert image.data.sum() == keep.sum()
 
 
-def test_large_images_are_filled_alike(events, monkeypatch):
-    want = sky_image(events).data
-    from wolter.makers import image as module
-
-    monkeypatch.setattr(module, "_SCATTER_PIXELS", 10)
-    assert np.array_equal(sky_image(events).data, want)
-
-
 @pytest.mark.parametrize("binning", [1, 3])
 def test_image_coordinates_are_those_of_the_columns(events, tmp_path, binning):
     """astropy's WCS of the written image agrees with its WCS of the columns at the same place."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wolter import fits
+from wolter.data._pseudo_columns import GOOD, ROW, stored
 from wolter.errors import DataError
 from wolter.expr import Expression, placed
 from wolter.gti import GTI
 from wolter.sky import PixelRegion, RegionSet
 
-__all__ = ["ROW", "ColumnRanges", "RegionCut", "RowMask", "RowTest", "Selection", "TimeTest", "grouped_ranges", "scan"]
+__all__ = ["ColumnRanges", "RegionCut", "RowMask", "RowTest", "Selection", "TimeTest", "grouped_ranges", "scan"]
 
-ROW = "#row"  # pseudo-column: row number in the file, from 0
 _YIELD_ROWS = 1 << 16  # survivors are handed on in parts of at least this many rows
 
 Part = dict[str, NDArray[Any]]
@@ -192,29 +193,42 @@ class RowMask:
 
 
 class _Rows:
-    """The rows of one block that have survived so far."""
+    """The rows of one block that have survived so far.
 
-    def __init__(self, block: fits.Block, columns: fits.Columns) -> None:
+    With `marks`, rows that fail while most survive stay in and are only marked: to carry them along costs less than to
+    pick out the others.
+    """
+
+    def __init__(self, block: fits.Block, columns: fits.Columns, *, marks: bool = False) -> None:
         self._block = block
         self._columns = columns
-        self._rows: NDArray[np.int64] | None = None
-        self._cache: Part = {}
-        self.number = block.nrows
+        self._marks = marks
+        self._rows: NDArray[np.int64] | None = None  # that are still in; None: all
+        self._good: NDArray[np.bool_] | None = None  # those of them that survive; None: all
+        self._drops: list[NDArray[np.int64]] = []  # what `drop` has kept, each time of the rows that were in before
+        self._cache: dict[str, tuple[NDArray[Any], int]] = {}  # values, number of drops they have been through
+        self.number = block.nrows  # survivors
 
     def get(self, name: str) -> NDArray[Any]:
-        """Values of a column in the surviving rows."""
-        if name not in self._cache:
-            if name == ROW:
-                rows = np.arange(self._block.nrows) if self._rows is None else self._rows
-                self._cache[name] = rows + self._block.start
-            elif self._rows is None:
-                self._cache[name] = self._block[self._columns[name].name]
-            elif 5 * len(self._rows) > self._block.nrows:
-                # Picking from a decoded column is faster than picking scattered bytes, unless few rows are left.
-                self._cache[name] = self._block[self._columns[name].name][self._rows]
-            else:
-                self._cache[name] = self._block.take(self._columns[name].name, self._rows)
-        return self._cache[name]
+        """Values of a column in the rows that are still in."""
+        if name == GOOD:
+            size = self._block.nrows if self._rows is None else len(self._rows)
+            return np.ones(size, dtype=bool) if self._good is None else self._good
+        if name in self._cache:
+            values, dropped = self._cache[name]
+            for chosen in self._drops[dropped:]:
+                values = values[chosen]
+        elif name == ROW:
+            values = (np.arange(self._block.nrows) if self._rows is None else self._rows) + self._block.start
+        elif self._rows is None:
+            values = self._block[self._columns[name].name]
+        elif 5 * len(self._rows) > self._block.nrows:
+            # Picking from a decoded column is faster than picking scattered bytes, unless few rows are left.
+            values = self._block[self._columns[name].name][self._rows]
+        else:
+            values = self._block.take(self._columns[name].name, self._rows)
+        self._cache[name] = values, len(self._drops)
+        return values
 
     def span(self, name: str) -> tuple[float, float]:
         """Least and largest value of a column, in all rows of the block unless only a few have survived (NaN: none)."""
@@ -233,12 +247,22 @@ class _Rows:
 
     def keep(self, mask: NDArray[np.bool_]) -> bool:
         """Keep the rows of a mask; whether any are left."""
-        chosen = np.flatnonzero(mask)
-        if len(chosen) < self.number:
+        if self._good is not None:
+            mask = mask & self._good
+        number = int(np.count_nonzero(mask))
+        if number < self.number:
+            self._good, self.number = mask, number
+            if not self._marks or 2 * number < len(mask):
+                self.drop()
+        return number > 0
+
+    def drop(self) -> None:
+        """Take out the rows that are only marked."""
+        if self._good is not None:
+            chosen = np.flatnonzero(self._good)
             self._rows = chosen if self._rows is None else self._rows[chosen]
-            self._cache = {k: v[chosen] for k, v in self._cache.items()}
-            self.number = len(chosen)
-        return self.number > 0
+            self._drops.append(chosen)
+            self._good = None
 
 
 def _box_side(lo: float, hi: float) -> tuple[float, float]:
@@ -249,6 +273,9 @@ def _box_side(lo: float, hi: float) -> tuple[float, float]:
 
 def _within(values: NDArray[Any], lo: float, hi: float) -> NDArray[np.bool_]:
     """lo <= values <= hi in the precision of the values; open sides are not compared."""
+    if values.dtype.kind in "iu":  # with whole limits they need not become doubles
+        lo = math.ceil(lo) if np.isfinite(lo) else lo
+        hi = math.floor(hi) if np.isfinite(hi) else hi
     if np.isfinite(lo) and np.isfinite(hi):
         mask = values >= lo
         mask &= values <= hi
@@ -265,6 +292,7 @@ def _in_regions(rows: _Rows, cuts: Sequence[RegionCut]) -> bool:
             return False
         if not rows.keep(_within(rows.get(cut.y), *_box_side(ymin, ymax))):
             return False
+        rows.drop()
         x, y = rows.get_nullable(cut.x), rows.get_nullable(cut.y)
         if not rows.keep(cut.pixels.contains(x, y)):
             return False
@@ -272,7 +300,7 @@ def _in_regions(rows: _Rows, cuts: Sequence[RegionCut]) -> bool:
 
 
 def _passes(rows: _Rows, selection: Selection, time_test: TimeTest | None) -> bool:
-    """Apply all tests to a block; whether any row is left."""
+    """Apply all tests to a block, the dear ones to survivors only; whether any row is left."""
     if not _in_regions(rows, selection.regions):
         return False
     for name, ranges in selection.ranges:
@@ -285,13 +313,18 @@ def _passes(rows: _Rows, selection: Selection, time_test: TimeTest | None) -> bo
         if not rows.keep(mask):
             return False
     for name, values in selection.lists:
+        rows.drop()
         if not rows.keep(np.isin(rows.get(name), values)):
             return False
     for expression in selection.expressions:
+        rows.drop()
         if not rows.keep(expression(rows.get_nullable, rows.number)):
             return False
     # Most blocks of a long list lie within one good time, which their first and last time tell.
-    return time_test is None or time_test.holds(rows.span(time_test.column)) or rows.keep(time_test(rows.get))
+    if time_test is None or time_test.holds(rows.span(time_test.column)):
+        return True
+    rows.drop()
+    return rows.keep(time_test(rows.get))
 
 
 def grouped_ranges(ranges: Iterable[fits.Range], x: str, y: str) -> list[ColumnRanges]:
@@ -325,7 +358,8 @@ def scan(
     selection : Selection
         Tests.
     columns : sequence of str
-        Columns to hand on; `ROW` stands for the row number.
+        Columns to hand on; `ROW` stands for the row number. With `GOOD` rows that are not selected may come along, for
+        which that column is False.
     time_test : TimeTest or None
         Good time; None leaves that test out.
 
@@ -335,11 +369,12 @@ def scan(
         The columns of a part of the selected rows (fresh arrays).
     """
     tests = selection.columns + (time_test.columns if time_test else [])
-    read = [hdu.columns[n].name for n in dict.fromkeys([*tests, *columns]) if n != ROW]
+    read = [hdu.columns[n].name for n in stored([*tests, *columns])]
+    marks = GOOD in columns and time_test is not None  # rows that wait for their good times shall be few
     waiting: list[Part] = []
     number = 0
     for block in hdu.blocks(list(dict.fromkeys(read)) or [hdu.columns.all[0].name]):
-        rows = _Rows(block, hdu.columns)
+        rows = _Rows(block, hdu.columns, marks=marks)
         if not _passes(rows, selection, time_test):
             continue
         waiting.append({name: rows.get(name) for name in columns})

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from wolter import fits
 from wolter.data._event_cuts import grade_list, whole_pixels
 from wolter.data._event_filter import row_test
-from wolter.data._event_scan import ROW, ColumnRanges, Part, RegionCut, Selection, TimeTest, grouped_ranges, scan
+from wolter.data._event_scan import ColumnRanges, Part, RegionCut, Selection, TimeTest, grouped_ranges, scan
 from wolter.data._event_source import EventSource, TimeReference
+from wolter.data._pseudo_columns import GOOD, ROW, stored
 from wolter.errors import DataError, FitsError, GTIError, RegionError
 from wolter.expr import Dialect
 from wolter.gti import GTI
@@ -23,7 +24,7 @@ from wolter.mission import EnergyScale, Mission
 from wolter.sky import RegionSet, TanWCS, as_region
 from wolter.units import to_range_kev
 
-__all__ = ["ROW", "EventList", "grouped_ranges"]
+__all__ = ["GOOD", "ROW", "EventList", "grouped_ranges"]
 
 # Survivors of a compressed file wait for its GTI, which follows the events; beyond this much memory the file is
 # inflated a second time instead.
@@ -505,7 +506,8 @@ class EventList:
         Parameters
         ----------
         columns : sequence of str
-            Columns wanted; `ROW` (``"#row"``) is the row number in the file, from 0.
+            Columns wanted; `ROW` (``"#row"``) is the row number in the file, from 0. With `GOOD` (``"#good"``) rows
+            that are not selected may come along, where that is faster, and this column is False for them.
 
         Yields
         ------
@@ -517,8 +519,8 @@ class EventList:
         Memory stays bounded however long the file. A compressed file is inflated once: its good time intervals
         follow the events, so those that pass all other tests wait for them.
         """
-        for name in columns:
-            if name != ROW and name not in self.columns:
+        for name in stored(columns):
+            if name not in self.columns:
                 self._source.column_name(name)  # raises, naming the columns there are
         with fits.open(self.path) as f:
             hdu = f.table(self._source.index)
@@ -574,8 +576,8 @@ class EventList:
         if not parts:
             with fits.open(self.path) as f:
                 hdu = f.table(self._source.index)
-                empty = hdu.read([n for n in columns if n != ROW], rows=slice(0, 0))
-            return {n: np.empty(0, np.int64) if n == ROW else empty[n] for n in columns}
+                empty = hdu.read(stored(columns), rows=slice(0, 0))
+            return {n: empty[n] if n in empty else np.empty(0, np.int64 if n == ROW else bool) for n in columns}
         return {name: np.concatenate([p[name] for p in parts]) for name in columns}
 
     def column(self, name: str) -> NDArray[Any]:

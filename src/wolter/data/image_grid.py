@@ -215,29 +215,39 @@ class ImageGrid:
         inside = (i >= 0) & (i < nx) & (j >= 0) & (j < ny)
         return np.where(inside, j * nx + i, -1)
 
-    def filled(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-        """Flat pixel index of those column values that lie on the grid, as `index` gives it without the others."""
+    def slots(self, x: NDArray[Any], y: NDArray[Any], good: NDArray[np.bool_] | None = None) -> NDArray[Any]:
+        """Flat pixel index from 1 on of column values, for counting.
+
+        Slot 0 is for what does not count: values outside the grid, and those for which `good` is False. Some or all of
+        these may be left out.
+        """
         if not self._whole(x, y):
-            index = self.index(x, y)
-            return index[index >= 0]
-        (x0, y0), (bx, by) = self.first, self.steps
-        # Without sign, what lies below the first pixel is beyond the last one: one comparison does for both ends.
-        i = np.subtract(x, int(x0), dtype=np.int64 if x.dtype.itemsize > 4 else np.int32)
-        j = np.subtract(y, int(y0), dtype=np.int64 if y.dtype.itemsize > 4 else np.int32)
-        i, j = i.view(np.uint64 if i.itemsize > 4 else np.uint32), j.view(np.uint64 if j.itemsize > 4 else np.uint32)
-        i //= i.dtype.type(bx)
-        j //= j.dtype.type(by)
-        inside = (i < self.nx) & (j < self.ny)
-        if not inside.all():
-            i, j = i[inside], j[inside]
-        j *= j.dtype.type(self.nx)
-        j += i.astype(j.dtype, copy=False)
-        return j.view(np.int64 if j.itemsize > 4 else np.int32)
+            if good is not None and not good.all():
+                x, y = x[good], y[good]
+            return self.index(x, y) + 1
+        wide = np.uint64 if max(x.itemsize, y.itemsize) > 4 else np.uint32
+        i, j = (_bin_unsigned(v, f, b, wide) for v, f, b in zip((x, y), self.first, self.steps, strict=True))
+        inside = i < self.nx
+        inside &= j < self.ny
+        if good is not None:
+            inside &= good
+        # To pick values out costs about as much as to count them; worth it if most do not count.
+        picked = 2 * np.count_nonzero(inside) < len(inside)
+        if picked:
+            chosen = np.flatnonzero(inside)
+            i, j = i[chosen], j[chosen]
+        j *= wide(self.nx)
+        j += i
+        j += wide(1)
+        if not picked:
+            j *= inside
+        return j.view(np.int64 if wide is np.uint64 else np.int32)
 
     def _whole(self, x: NDArray[Any], y: NDArray[Any]) -> bool:
         """Whether columns and bins are whole numbers, small enough for 32 bits."""
         numbers = (*self.first, *self.steps)
         small = all(float(n).is_integer() and abs(n) < 2**30 for n in numbers) and self.nx * self.ny < 2**31
+        small = small and max(n * b for n, b in zip((self.nx, self.ny), self.steps, strict=True)) <= 2**30
         return small and all(v.dtype.kind == "i" and v.dtype.isnative for v in (x, y))
 
     def column_to_pixel(self, x: Any, y: Any) -> tuple[Any, Any]:
@@ -303,6 +313,13 @@ def _bin(values: NDArray[np.int64], first: float, step: float) -> NDArray[np.int
         return (values - int(first)) // int(step)
     # A bin of fractional width begins half a column pixel before its first value, as whole ones do.
     return np.floor((values - (first - 0.5)) / step).astype(np.int64)
+
+
+def _bin_unsigned(values: NDArray[Any], first: float, step: float, wide: type[np.unsignedinteger]) -> NDArray[Any]:
+    """Bins of whole numbers; those below the first bin come out beyond any last one, so that one comparison does."""
+    bins = np.subtract(values, int(first), dtype=np.int32 if wide is np.uint32 else np.int64).view(wide)
+    bins //= wide(step)
+    return bins
 
 
 def nearest_pixel(values: NDArray[Any], *, up: bool = True) -> NDArray[np.int64]:

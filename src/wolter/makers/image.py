@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wolter import fits
-from wolter.data.events import EventList
+from wolter.data.events import GOOD, EventList
 from wolter.data.image import Image
 from wolter.data.image_grid import ImageGrid, nearest_pixel
 from wolter.errors import DataError
@@ -22,7 +23,6 @@ from wolter.units import to_range_kev
 if TYPE_CHECKING:
     from wolter.sky import TanWCS
 
-_WAITING = 1 << 21  # events whose pixels wait to be added up
 _MOST_PIXELS = 400_000_000
 
 __all__ = [
@@ -35,8 +35,6 @@ __all__ = [
     "plane_bounds",
     "sky_image",
 ]
-
-_SCATTER_PIXELS = 1 << 20  # images larger than this are filled pixel by pixel instead of by whole histograms
 
 
 class ImageAccumulator:
@@ -69,32 +67,24 @@ class ImageAccumulator:
     ) -> None:
         self._x, self._y, self.grid = x, y, grid
         self._null, self._band, self._wcs = null, band, columns
-        self._flat = np.zeros(grid.shape[0] * grid.shape[1], dtype=np.int64)
-        self._waiting: list[NDArray[Any]] = []
-        self._number = 0
+        self._slots = np.zeros(1 + grid.nx * grid.ny, dtype=np.int32)  # the first is for what does not count
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns needed of each selected event."""
-        return (self._x, self._y) if self._band is None else (self._x, self._y, self._band[0])
+        band = () if self._band is None else (self._band[0],)
+        return (self._x, self._y, *band, GOOD)
 
     def add(self, part: Mapping[str, NDArray[Any]]) -> None:
         """Add the selected events of one chunk."""
         x, y = part[self._x], part[self._y]
+        tests = [part[GOOD]] if GOOD in part else []
         if self._band is not None:
             name, lo, hi = self._band
-            inside = (part[name] >= lo) & (part[name] <= hi)
-            x, y = x[inside], y[inside]
-        undefined = [v == null for v, null in zip((x, y), self._null, strict=True) if self._legal(null)]
-        if undefined:
-            defined = ~np.any(undefined, axis=0)
-            x, y = x[defined], y[defined]
-        index = self.grid.filled(x, y) if self._wcs is None else self._pixels(x, y)
-        self._waiting.append(index[index >= 0] if self._wcs is not None else index)
-        self._number += len(index)
-        # Adding a whole image costs as much as a million events, so that the pixels of many chunks wait for it.
-        if self._number >= _WAITING:
-            self._add_up()
+            tests += [part[name] >= lo, part[name] <= hi]
+        tests += [v != null for v, null in zip((x, y), self._null, strict=True) if self._legal(null)]
+        good = reduce(np.logical_and, tests) if tests else None
+        np.add.at(self._slots, self._slots_of(x, y, good), np.int32(1))
 
     def _legal(self, null: Any) -> bool:
         """Whether a value that means "undefined" could fall on a pixel; usual ones lie far outside."""
@@ -104,15 +94,10 @@ class ImageAccumulator:
         reach = max(abs(x) + bx * (self.grid.nx + 1), abs(y) + by * (self.grid.ny + 1))
         return self._wcs is not None or abs(float(null)) <= reach
 
-    def _add_up(self) -> None:
-        if not self._waiting:
-            return
-        index = np.concatenate(self._waiting)
-        self._waiting, self._number = [], 0
-        if len(self._flat) > max(_SCATTER_PIXELS, 4 * len(index)):
-            np.add.at(self._flat, index, 1)
-        else:
-            self._flat += np.bincount(index, minlength=len(self._flat))
+    def _slots_of(self, x: NDArray[Any], y: NDArray[Any], good: NDArray[np.bool_] | None) -> NDArray[Any]:
+        if self._wcs is None:
+            return self.grid.slots(x, y, good)
+        return 1 + (self._pixels(x, y) if good is None else self._pixels(x[good], y[good]))
 
     def _pixels(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.int64]:
         if self._wcs is None:
@@ -122,10 +107,9 @@ class ImageAccumulator:
         return replace(self.grid, first=(1, 1), binning=1).index(u, v)
 
     @property
-    def image(self) -> NDArray[np.int64]:
+    def image(self) -> NDArray[np.int32]:
         """Counts, shape (ny, nx)."""
-        self._add_up()
-        return self._flat.reshape(self.grid.shape)
+        return self._slots[1:].reshape(self.grid.shape)
 
 
 def _axis(events: EventList, column: str) -> dict[str, Any]:

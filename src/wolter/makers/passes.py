@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
-from wolter.data.events import EventList
+from wolter.data.events import GOOD, EventList
 
 __all__ = ["Accumulator", "run_pass"]
 
@@ -21,7 +22,10 @@ class Accumulator(Protocol):
 
     @property
     def columns(self) -> Sequence[str]:
-        """Columns it needs of each selected event."""
+        """Columns it needs of each selected event.
+
+        With `GOOD` among them it copes with rows that are not selected; where that column comes, it says which are.
+        """
         ...
 
     def add(self, part: Mapping[str, NDArray[Any]]) -> None:
@@ -44,10 +48,15 @@ def run_pass(events: EventList, accumulators: Sequence[Accumulator]) -> int:
     int
         Number of selected events.
     """
-    columns = tuple(dict.fromkeys(name for a in accumulators for name in a.columns))
+    columns = list(dict.fromkeys(name for a in accumulators for name in a.columns))
+    if GOOD in columns and not all(GOOD in a.columns for a in accumulators):
+        columns.remove(GOOD)
     number = 0
     for part in events.chunks(columns):
-        number += len(next(iter(part.values()))) if part else 0
+        if GOOD in part:
+            number += int(np.count_nonzero(part[GOOD]))
+        elif part:
+            number += len(next(iter(part.values())))
         for accumulator in accumulators:
             accumulator.add(part)
     return number

@@ -74,7 +74,7 @@ class _Sum(ImageAccumulator):
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns needed of each selected event."""
-        return (*super().columns, self._weight)
+        return (self._x, self._y, self._weight)
 
     def add(self, part: Mapping[str, NDArray[Any]]) -> None:
         """Add the selected events of one chunk."""
