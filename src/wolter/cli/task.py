@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -56,6 +57,14 @@ def _list(as_json: bool) -> None:
     emit({"tasks": found}, as_json, text)
 
 
+def _written(products: Mapping[str, Any]) -> list[str]:
+    """Lines that name the files a task has written."""
+    lines = []
+    for kind, paths in products.items():
+        lines += [f"{kind}: {path}" for path in (paths if isinstance(paths, tuple) else (paths,))]
+    return lines
+
+
 @click.command(
     "task",
     context_settings={"ignore_unknown_options": True, "help_option_names": [], "allow_interspersed_args": True},
@@ -105,5 +114,5 @@ def command(ctx: click.Context, words: tuple[str, ...]) -> None:
             "parameters": {k: _text(v) if not isinstance(v, (int, float)) else v for k, v in result.parameters.items()},
         },
         as_json,
-        lambda: "\n".join(result.messages),
+        lambda: "\n".join([*result.messages, *_written(result.products)]),
     )
