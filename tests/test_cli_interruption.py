@@ -96,3 +96,52 @@ def test_a_notebook_shows_the_table_of_a_result():
     row._repr_pretty_(Printer(), False)
     assert shown == [str(row)]
     assert "FitResult(" not in shown[0]
+
+
+def test_what_an_interrupted_extraction_leaves_is_whole_and_named(shared, capsys, monkeypatch, tmp_path):
+    """Ctrl-C between the spectrum and the light curve: the spectrum stays, no other file, and the message names it."""
+    from wolter.cli import main
+    from wolter.data import Spectrum
+    from wolter.observation import Observation
+
+    def stopped(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Observation, "light_curve", stopped)
+    (tmp_path / "older.txt").write_text("not of this run")
+    events = shared("swift/1whsp_0126+33_00085374001/sw00085374001xpcw3po_cl.evt.gz")
+    with pytest.raises(SystemExit) as end:
+        main(["extract", str(events), "--light-curve", "100", "--output", str(tmp_path)])
+    err = capsys.readouterr().err
+    assert end.value.code == 1
+    assert "interrupted" in err
+    assert f"written (and whole) are {tmp_path / 'swift_xrt_det1_src.pha'}\n" in err
+    assert Spectrum.read(tmp_path / "swift_xrt_det1_src.pha").counts.sum() > 500
+    assert {p.name for p in tmp_path.iterdir()} == {"older.txt", "swift_xrt_det1_src.pha"}
+
+
+def test_a_signal_in_the_middle_of_a_pass_leaves_nothing(tmp_path):
+    """A real SIGINT while events are read: no product, no temporary file, not even the folder."""
+    import numpy as np
+
+    from events_support import uniform, write_events
+
+    rows = {k: np.tile(v, 4000) for k, v in uniform(1000).items() if k in ("TIME", "X", "Y", "PI")}
+    events = write_events(tmp_path / "evt.fits", rows)
+    script = (
+        "import os, signal, sys\n"
+        "from wolter.cli import main\n"
+        "from wolter.gti import GTI\n"
+        "real = GTI.contains\n"
+        "def contains(self, t):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return real(self, t)\n"
+        "GTI.contains = contains\n"
+        "main(sys.argv[1:])\n"
+    )
+    words = ["extract", str(events), "--light-curve", "1", "--output", str(tmp_path / "out")]
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=False)
+    assert done.returncode in (1, 130), done.stderr
+    assert "interrupted" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["evt.fits"]

@@ -60,6 +60,45 @@ def test_net_and_hardness(path, tmp_path):
     assert header["DEADAPP"] is True
 
 
+def test_hardness_of_few_counts_with_background_stays_within_its_limits(shared, tmp_path):
+    """A dozen counts in 100 s less their background: the posterior lies between -1 and 1, errors too."""
+    events = shared("swift/1whsp_0126+33_00085374001/sw00085374001xpcw3po_cl.evt.gz")
+    where = ("--source", 'circle(01:26:57.165,+33:07:27.14,47")')
+    ring = ("--background", 'annulus(01:26:57.165,+33:07:27.14,100",200")')
+    bands = ("--soft", "0.3:1.5", "--hard", "1.5:10", "--bin", "100", "--json")
+    values = {}
+    for name, words in {"net": (*where, *ring), "dead": (*where, *ring, "--deadtime", "header"), "all": where}.items():
+        done = run(events, *words, *bands, "--output", tmp_path / name)
+        assert done.exit_code == 0
+        values[name] = np.array([list(h.values()) for h in json.loads(done.stdout)["light_curves"][0]["hardness"]])
+        assert (np.abs(values[name][:, 1:]) <= 1).all()
+        assert (values[name][:, 2] < values[name][:, 3]).all()
+    assert len(values["net"]) == 17
+    np.testing.assert_array_equal(values["net"], values["dead"])
+    assert not np.array_equal(values["net"][:, 1], values["all"][:, 1])
+
+
+def test_filter_in_the_syntax_of_the_mission(shared, tmp_path):
+    events = shared("xmm/a907_0201903501/mos1_exp1_clean_evts.fits")
+    done = run(
+        events,
+        "--bin",
+        1000,
+        "--filter",
+        "(PI in [500:2000]) && #XMMEA_EM",
+        "--min-fraction",
+        "0",
+        "--output",
+        tmp_path,
+        "--json",
+    )
+    assert done.exit_code == 0
+    with fits.open(json.loads(done.stdout)["light_curves"][0]["file"]) as f:
+        table = f["RATE"].data
+        counts = (table["RATE"].astype(float) * table["FRACEXP"] * 1000).sum()
+    assert counts == pytest.approx(14035, rel=1e-5)  # as SAS's image of this band has
+
+
 def test_refusals(path, tmp_path, capsys):
     events, _ = path
     for words, status, match in (

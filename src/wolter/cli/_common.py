@@ -126,11 +126,21 @@ def output_folder(path: str | Path) -> Path:
 
 @contextmanager
 def products_folder(path: str | Path) -> Iterator[Path]:
-    """`output_folder` that is removed again if it was made here and nothing came into it."""
+    """`output_folder` that is removed again if it was made here and nothing came into it.
+
+    When the work ends early (an error, Ctrl-C) the files that are there by then, each of them whole, are named.
+    """
     new = not Path(path).exists()
     folder = output_folder(path)
+    before = {p.name: p.stat().st_mtime_ns for p in folder.iterdir() if p.is_file()}
     try:
         yield folder
+    except BaseException:
+        done = [p for p in folder.iterdir() if p.is_file() and p.stat().st_mtime_ns != before.get(p.name)]
+        names = sorted(str(p) for p in done if not p.name.startswith("."))
+        if names:
+            note(f"wolter: note: this did not come to its end; written (and whole) are {', '.join(names)}")
+        raise
     finally:
         if new:
             with suppress(OSError):

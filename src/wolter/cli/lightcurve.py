@@ -71,13 +71,12 @@ def command(inputs: tuple[str, ...], binsize: float, output: str, as_json: bool,
     with polite_warnings(), products_folder(output) as folder:
         observation = Observation(inputs[0] if len(inputs) == 1 else list(inputs))
         curves = _curves(observation, binsize, given, given["energy"])
-        bands = [_curves(observation, binsize, given, given[b]) for b in ("soft", "hard")] if given["hard"] else None
         made = []
         for name, curve in curves.items():
             stem = folder / observation.product_stem(name)
             one = _products(curve, stem, given, overwrite)
-            if bands is not None:
-                one["hardness"] = _hardness(bands[0][name], bands[1][name])
+            if given["hard"] is not None:
+                one["hardness"] = _hardness(observation.events[name], binsize, given)
             made.append({"detector": name, **one})
     result = {"mission": observation.mission.name, "obsid": observation.obsid, "light_curves": made}
     emit(result, as_json, lambda: _summary(result))
@@ -85,15 +84,6 @@ def command(inputs: tuple[str, ...], binsize: float, output: str, as_json: bool,
 
 def _curves(observation: Any, binsize: float, given: dict[str, Any], band: Any) -> dict[str, LightCurve]:
     """Light curves of all detectors in a band."""
-    from wolter.gti import GTI
-
-    selection: dict[str, Any] = {}
-    if given["gti"] is not None:
-        selection["gti"] = GTI.read(given["gti"])
-    if given["expression"] is not None:
-        selection["expression"] = given["expression"]
-    if band is not None:
-        selection["energy"] = tuple(kev(e) for e in band)
     return observation.light_curve(
         seconds(binsize),
         region(given["source"]),
@@ -102,8 +92,22 @@ def _curves(observation: Any, binsize: float, given: dict[str, Any], band: Any) 
         deadtime=given["deadtime"],
         errors=given["errors"],
         detectors=list(given["detectors"]) or None,
-        **selection,
+        **_selection(given, band, observation.mission),
     )
+
+
+def _selection(given: dict[str, Any], band: Any, mission: Any) -> dict[str, Any]:
+    """Which events, regions apart."""
+    from wolter.gti import GTI
+
+    selection: dict[str, Any] = {}
+    if given["gti"] is not None:
+        selection["gti"] = GTI.read(given["gti"])
+    if given["expression"] is not None:
+        selection |= {"expression": given["expression"], "dialect": mission.dialect}
+    if band is not None:
+        selection["energy"] = tuple(kev(e) for e in band)
+    return selection
 
 
 def _products(curve: LightCurve, stem: Path, given: dict[str, Any], overwrite: bool) -> dict[str, Any]:
@@ -141,12 +145,30 @@ def _products(curve: LightCurve, stem: Path, given: dict[str, Any], overwrite: b
     return out
 
 
-def _hardness(soft: LightCurve, hard: LightCurve) -> list[dict[str, float]]:
-    """(H - S)/(H + S) of each bin; the posterior of Poisson counts where the rates are those of counts."""
-    from wolter.data import hardness_ratio
+def _hardness(events: Any, binsize: float, given: dict[str, Any]) -> list[dict[str, float]]:
+    """(H - S)/(H + S) of each bin with the limits of its posterior, the background's counts included.
 
-    poisson = not any(c.header.get("HDUCLAS2") == "NET" or c.header.get("DEADAPP") for c in (soft, hard))
-    made = hardness_ratio(soft, hard, method="bayes" if poisson else "gauss")
+    Dead time is the same in both bands and drops out, so that the counts are taken as they are.
+    """
+    from wolter.data import hardness_ratio
+    from wolter.makers import light_curve
+
+    def curve(where: str, band: str) -> LightCurve | None:
+        if where == "background" and given[where] is None:
+            return None
+        chosen = events.select(region=region(given[where]), **_selection(given, given[band], events.mission))
+        return light_curve(chosen, seconds(binsize), min_fraction=given["min_fraction"], allow_empty=True)
+
+    soft, hard = curve("source", "soft"), curve("source", "hard")
+    assert soft is not None
+    assert hard is not None
+    made = hardness_ratio(
+        soft,
+        hard,
+        method="bayes",
+        soft_background=curve("background", "soft"),
+        hard_background=curve("background", "hard"),
+    )
     keys = ("time", "value", "lower", "upper")
     return [dict(zip(keys, row, strict=True)) for row in zip(*(getattr(made, k).tolist() for k in keys), strict=True)]
 
