@@ -8,25 +8,6 @@ import numpy as np
 import pytest
 from astropy.io import fits as afits
 
-from wolter.cli import main
-
-
-@pytest.fixture
-def run(capsys):
-    """Function: exit status, stdout and stderr of a command line."""
-
-    def call(*words):
-        capsys.readouterr()
-        status = 0
-        try:
-            main([str(w) for w in words])
-        except SystemExit as end:
-            status = int(end.code or 0)
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return call
-
 
 def test_images_of_an_observation_in_two_bands(run, shared, tmp_path):
     folder = shared("xmm", "a907_0201903501")
@@ -43,6 +24,15 @@ def test_images_of_an_observation_in_two_bands(run, shared, tmp_path):
             assert 0 <= (sas[0].data - got[0].data).sum() < 10
             assert np.all(got[0].data <= sas[0].data)
         assert got[0].header["E_MAX"] == 2.0
+
+
+def test_images_in_two_frames_have_two_names(run, shared, tmp_path):
+    events = shared("swift/1whsp_0126+33_00085374001/sw00085374001xpcw3po_cl.evt.gz")
+    for frame, name in (("sky", ""), ("det", "_det"), ("RAWX,RAWY", "_rawx_rawy")):
+        status, _, err = run("image", events, "--frame", frame, "--energy", "0.3:10", "--output", tmp_path)
+        assert status == 0, err
+        with afits.open(tmp_path / f"sw00085374001xpcw3po_cl{name}_0.3-10keV.img") as f:
+            assert f[0].data.sum() == 411
 
 
 def test_mosaic_with_rate_map_and_detection(run, shared, tmp_path):

@@ -76,7 +76,8 @@ def command(
         options["grid"] = Image.read(like)
     with polite_warnings(), products_folder(output) as folder:
         lists = _event_lists(inputs, detectors)
-        names = ["" if band is None else f"_{band[0]:g}-{band[1]:g}keV" for band in (bands or (None,))]
+        plane = "" if frame == "sky" else "_" + frame.lower().replace(",", "_")
+        names = [plane + ("" if band is None else f"_{band[0]:g}-{band[1]:g}keV") for band in (bands or (None,))]
         wanted = [None if band is None else (kev(band[0]), kev(band[1])) for band in (bands or (None,))]
         if expression is not None:
             lists = {stem: _filtered(events, expression) for stem, events in lists.items()}

@@ -142,7 +142,7 @@ TASK = Task(
         Parameter("bexpscale", "r", 1000.0, "factor that keeps rounding errors of the background small", hidden=True),
         Parameter("properr", "s", "no", "propagate errors", hidden=True),
         Parameter("errmeth", "s", "POISS-0", "errors, as for mathpha", hidden=True),
-        Parameter("schatter", "i", 5, "accepted, without effect", hidden=True),
+        Parameter("schatter", "i", 5, "accepted, no effect", hidden=True),
         Parameter("clobber", "b", False, "replace existing files", hidden=True),
     ),
     _run,

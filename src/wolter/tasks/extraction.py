@@ -12,7 +12,6 @@ The behaviour is that of the FTOOL (versions 5.31 and, for Stokes spectra, 6.11)
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ import numpy as np
 
 from wolter import fits
 from wolter.data.events import ROW, EventList, grouped_ranges
-from wolter.errors import DataError, FitsError, ParameterError, WolterWarning
+from wolter.errors import DataError, FitsError, ParameterError
 from wolter.gti import GTI
 from wolter.makers.event_file import event_hdus
 from wolter.makers.image import ImageAccumulator, not_too_large
@@ -40,11 +39,6 @@ from wolter.tasks.registry import Task, TaskError, TaskResult
 __all__ = ["TASK"]
 
 _NOT_DONE = ("qdpfile", "unbinlc", "xronwn", "zcolf")
-# Without effect on the products made here; whoever sets one is told so.
-_WITHOUT_EFFECT = (
-    *("lcthwarn", "adjustgti", "copyall", "eventkey", "timeref", "phamax", "wmapver"),
-    *("usetpixrsel", "swapx", "swapy"),
-)
 
 
 @dataclass
@@ -202,19 +196,6 @@ def _check(p: Mapping[str, Any]) -> None:
         raise ParameterError(f"extractor: stokes = {p['stokes']}", cure="Known are NONE, NEFF, SIMPLE and UNWEIGHTED.")
     if p["stokes"] is not None and p["specbin"] != 1:
         raise ParameterError("extractor: Stokes spectra are made with specbin=1 only", cure="Group them afterwards.")
-    defaults = {q.name: q.default for q in EXTRACTOR}
-    ignored = [name for name in _WITHOUT_EFFECT if str(p[name]) != str(_unset(defaults[name]))]
-    if ignored:
-        warnings.warn(
-            f"extractor: {', '.join(ignored)} {'has' if len(ignored) == 1 else 'have'} no effect in this version",
-            WolterWarning,
-            stacklevel=2,
-        )
-
-
-def _unset(value: Any) -> Any:
-    """A parameter file's NONE, as the parameters hold it."""
-    return None if value == "NONE" else value
 
 
 def _targets(p: Mapping[str, Any]) -> dict[str, tuple[Path, ...]]:

@@ -309,7 +309,7 @@ TASK = Task(
     (
         Parameter("infile", "f", ..., "spectrum"),
         Parameter("outfile", "f", "GRPPHA.OUT", "file to write; !name replaces an existing one"),
-        Parameter("chatter", "i", 5, "accepted, without effect", hidden=True),
+        Parameter("chatter", "i", 5, "accepted, no effect", hidden=True),
         Parameter("comm", "s", "", "commands, separated by &"),
         Parameter("tempc", "s", "", "further commands"),
         Parameter("clobber", "b", False, "replace an existing file", hidden=True),

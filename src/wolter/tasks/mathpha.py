@@ -375,7 +375,7 @@ TASK = Task(
         Parameter("rmfile", "s", "NONE", "file that RESPFILE is copied from", hidden=True),
         Parameter("ncomments", "i", 1, "number of comments"),
         *(Parameter(f"comment{i}", "s", "", f"comment {i}") for i in range(1, 5)),
-        Parameter("phaversn", "s", "1.2.0", "accepted, without effect", hidden=True),
+        Parameter("phaversn", "s", "1.2.0", "accepted, no effect", hidden=True),
         Parameter("divzero", "r", -99.0, "value of a division by zero", hidden=True),
         Parameter("clobber", "b", False, "replace an existing file", hidden=True),
     ),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wolter.errors import OutputError, ParameterError, WolterError, suggest
+from wolter.errors import OutputError, ParameterError, WolterError, WolterWarning, suggest
 from wolter.mission import missions
 
 __all__ = ["Parameter", "Task", "TaskError", "TaskResult", "get", "mission_of_task", "names", "register", "run"]
@@ -39,7 +40,7 @@ class Parameter:
     default : object
         Default; ``...`` if the parameter must be given.
     doc : str
-        What it means.
+        What it means; if it says "no effect" whoever sets the parameter to another value than its default is told.
     hidden : bool
         Given by name only: bare values of a command line go to the other parameters, in their order.
     """
@@ -49,6 +50,11 @@ class Parameter:
     default: Any
     doc: str
     hidden: bool = False
+
+    def is_idle(self, value: Any) -> bool:
+        """Whether a value (in the type of the parameter) asks for something that the task does not do."""
+        idle = "no effect" in self.doc and self.name not in (*_COMMON, "schatter")
+        return idle and self.default is not ... and value != self.convert(self.default)
 
     def convert(self, value: Any) -> Any:
         """Value in the type of the parameter; text such as ``yes`` or ``1.0`` is understood, NONE becomes None.
@@ -201,6 +207,11 @@ class Task:
         result = TaskResult(self.name)
         try:
             result.parameters = self.resolve(parameters)
+            idle = [p.name for p in self.parameters if p.is_idle(result.parameters[p.name])]
+            if idle:
+                have = "has" if len(idle) == 1 else "have"
+                told = f"{self.name}: {', '.join(idle)} {have} no effect in this version"
+                warnings.warn(told, WolterWarning, stacklevel=2)
             self.function(result.parameters, result)
         except WolterError as exc:
             if isinstance(exc, OutputError) and "overwrite" in (exc.cure or "") and "clobber" in result.parameters:

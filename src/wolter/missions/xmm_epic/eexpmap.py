@@ -1,11 +1,12 @@
 """The task ``eexpmap``: exposure map of an EPIC image, with SAS's parameter names.
 
 The map lies on the pixels of `imageset` and is written to `expimageset`: live seconds, times the vignetting at the
-middle of pimin to pimax (eV) with `withvignetting`. Differences from SAS: vignetting is traced through the published
-mirror design instead of read from calibration files, quantum efficiency does not vary over the field, and the value
-on the optical axis is the live time itself; the detector is sampled more finely (`usefastpixelization` and
-`usedlimap` have no effect); maps in detector coordinates (`withdetcoords`) are refused. Agreement with maps of SAS
-13.5 of two MOS observations: median 1.3 to 2.5 % after one normalisation, see the tests.
+middle of pimin to pimax (eV) with `withvignetting`. Differences from SAS: vignetting is that of SAS's maps of the pn
+camera, and of the published mirror design between and beyond their energies, instead of the calibration files';
+quantum efficiency does not vary over the field, and the value on the optical axis is the live time itself; the
+detector is sampled more finely (`usefastpixelization` and `usedlimap` have no effect); maps in detector coordinates
+(`withdetcoords`) are refused. Agreement with maps of SAS 13.5 of two MOS observations: median 1.4 to 2.0 % after one
+normalisation, see the tests.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ PARAMETERS = tuple(
         ("attrebin", "r", 4.0, "pointings within so many arcsec count as one"),
         ("pimin", "i", 2000, "lower end of the band, eV"),
         ("pimax", "i", 10000, "upper end of the band, eV"),
-        ("badclean", "b", True, "leave out bad pixels (always done)"),
+        ("badclean", "b", True, "leave out bad pixels (always done: no effect)"),
     )
 )
 
