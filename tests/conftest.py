@@ -35,3 +35,22 @@ def shared():
 def golden():
     """Function: path inside the folder of reference-software outputs, or skip."""
     return lambda *parts: _need(GOLDEN.joinpath(*parts))
+
+
+@pytest.fixture
+def run(capsys):
+    """Function: exit status, stdout and stderr of a command line."""
+
+    def call(*words):
+        from wolter.cli import main
+
+        capsys.readouterr()
+        status = 0
+        try:
+            main([str(w) for w in words])
+        except SystemExit as end:
+            status = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return call

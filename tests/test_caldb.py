@@ -21,7 +21,6 @@ import caldb_support as cs
 import wolter.compat.heasoftpy as hsp
 from wolter import tasks
 from wolter.caldb import Caldb, CaldbLock, CalibrationIndex, build_index
-from wolter.cli import main
 from wolter.errors import CalibrationError, OutputError, ResponseError, TransportError, WolterWarning
 from wolter.fits import file_sha256
 from wolter.transport import Policy, Transport
@@ -90,23 +89,6 @@ def ixpe(shared, tmp_path_factory):
     root = tmp_path_factory.mktemp("ixpe_caldb")
     build_index(cs.ixpe_files(root, shared("ixpe", "pseudo_caldb")))
     return root
-
-
-@pytest.fixture
-def run(capsys):
-    """Function: exit status, stdout and stderr of a command line."""
-
-    def call(*words):
-        capsys.readouterr()
-        status = 0
-        try:
-            main([str(w) for w in words])
-        except SystemExit as end:
-            status = int(end.code or 0)
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return call
 
 
 # --- places and configuration ---------------------------------------------------------------------------------------

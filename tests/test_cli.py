@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wolter.cli import _VERBS, main
+from wolter.cli import _VERBS
 
 NINE = [f"det{d}_filt_src_{s}.pha" for d in (1, 2, 3) for s in "IQU"]
 LOGPAR = [
@@ -19,23 +19,6 @@ LOGPAR = [
 ]
 SOURCE = 'circle(16:53:51.766,+39:45:44.41,60.000")'
 BACKGROUND = 'annulus(16:53:51.766,+39:45:44.41,132.000",252.000")'
-
-
-@pytest.fixture
-def run(capsys):
-    """Function: exit status, stdout and stderr of a command line."""
-
-    def call(*words):
-        capsys.readouterr()
-        status = 0
-        try:
-            main([str(w) for w in words])
-        except SystemExit as end:
-            status = int(end.code or 0)
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return call
 
 
 @pytest.fixture

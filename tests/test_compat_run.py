@@ -17,7 +17,6 @@ import pytest
 from astropy.io import fits as afits
 
 import wolter.compat.kernel as kernel_module
-from wolter.cli import main
 from wolter.compat import repairs
 from wolter.compat.cells import parse_numbers, read_document
 from wolter.errors import ParameterError
@@ -45,20 +44,9 @@ def myst(*cells):
 
 
 @pytest.fixture
-def run(capsys):
+def run(run):
     """Function: exit status, stdout and stderr of `wolter run`."""
-
-    def call(*words):
-        capsys.readouterr()
-        status = 0
-        try:
-            main(["run", *(str(w) for w in words)])
-        except SystemExit as end:
-            status = int(end.code or 0)
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return call
+    return lambda *words: run("run", *words)
 
 
 @pytest.fixture

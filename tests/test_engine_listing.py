@@ -9,23 +9,16 @@ import numpy as np
 import pytest
 
 from test_tables import grid_parameter, table_hdus, write
-from wolter.cli import main
 from wolter.errors import ModelError
 from wolter.models.catalogue import TABLE_MODELS, describe_component
 
 
 @pytest.fixture
-def run(capsys):
+def run(run):
     """Function: what `wolter models` prints."""
 
     def call(*words):
-        capsys.readouterr()
-        status: object = 0
-        try:
-            main(["models", *words])
-        except SystemExit as end:
-            status = end.code
-        out, err = capsys.readouterr()
+        status, out, err = run("models", *words)
         assert not status, err
         return out
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wolter.data.rmf import ascending_bins, keyword
+from wolter.data.rmf import OnEnergies, ascending_bins, keyword
 from wolter.errors import ResponseError
 from wolter.fits import Header
 
@@ -21,7 +21,7 @@ __all__ = ["ARF"]
 _KINDS = ("SPECRESP", "MODSPECRESP", "MODFACT")
 
 
-class ARF:
+class ARF(OnEnergies):
     """Effective area (or modulation response, area times modulation factor) on energy bins.
 
     Parameters
@@ -91,26 +91,6 @@ class ARF:
         from wolter.data.arf_io import write_arf
 
         return write_arf(self, path, overwrite=overwrite, provenance=provenance)
-
-    @property
-    def edges(self) -> NDArray[np.float64]:
-        """float64[nE + 1]: bounds of the energy bins, keV, ascending."""
-        return np.append(self.energ_lo[:1], self.energ_hi)
-
-    @property
-    def telescop(self) -> str:
-        """TELESCOP."""
-        return keyword(self.header, "TELESCOP")
-
-    @property
-    def instrume(self) -> str:
-        """INSTRUME."""
-        return keyword(self.header, "INSTRUME")
-
-    @property
-    def detnam(self) -> str:
-        """DETNAM."""
-        return keyword(self.header, "DETNAM")
 
     @property
     def stokes_weight(self) -> str | None:

@@ -22,7 +22,35 @@ TINY = float(np.finfo(np.float32).tiny)  # keV, 1.18e-38: what XSPEC puts in pla
 _GAP = 1.0e-4  # relative distance of neighbouring bounds that is still rounding of single precision
 
 
-class RMF:
+class OnEnergies:
+    """What responses have in common: energy bins and a header that says of what they are."""
+
+    header: Header
+    energ_lo: NDArray[np.float64]
+    energ_hi: NDArray[np.float64]
+
+    @property
+    def edges(self) -> NDArray[np.float64]:
+        """float64[nE + 1]: bounds of the energy bins (keV) on which a model is evaluated, ascending."""
+        return np.append(self.energ_lo[:1], self.energ_hi)
+
+    @property
+    def telescop(self) -> str:
+        """TELESCOP."""
+        return keyword(self.header, "TELESCOP")
+
+    @property
+    def instrume(self) -> str:
+        """INSTRUME."""
+        return keyword(self.header, "INSTRUME")
+
+    @property
+    def detnam(self) -> str:
+        """DETNAM."""
+        return keyword(self.header, "DETNAM")
+
+
+class RMF(OnEnergies):
     """Redistribution matrix with the energy bounds of its rows (photon energies) and columns (channels).
 
     Parameters
@@ -146,26 +174,6 @@ class RMF:
     def channels(self) -> NDArray[np.int64]:
         """int64[nch]: channel numbers as in files."""
         return np.arange(self.first_channel, self.first_channel + self.detchans)
-
-    @property
-    def edges(self) -> NDArray[np.float64]:
-        """float64[nE + 1]: energies (keV) on which a model is evaluated, ascending."""
-        return np.append(self.energ_lo[:1], self.energ_hi)
-
-    @property
-    def telescop(self) -> str:
-        """TELESCOP."""
-        return keyword(self.header, "TELESCOP")
-
-    @property
-    def instrume(self) -> str:
-        """INSTRUME."""
-        return keyword(self.header, "INSTRUME")
-
-    @property
-    def detnam(self) -> str:
-        """DETNAM."""
-        return keyword(self.header, "DETNAM")
 
     def fold(self, flux: ArrayLike) -> NDArray[np.float64]:
         """Counts (or count rates) per channel of photons per energy bin.

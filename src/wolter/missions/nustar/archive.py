@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from wolter.missions._catalogue import NAME, NUMBER, POSITION, PROCESSED, PUBLIC, days
+
 __all__ = ["ARCHIVE"]
 
 
@@ -31,19 +33,15 @@ ARCHIVE = MappingProxyType(
             }
         ),
         "table": (
-            ("name", "target", "", "Designation of the observed source"),
-            ("ra", "ra", "deg", "Right Ascension of pointing position"),
-            ("dec", "dec", "deg", "Declination of pointing position"),
-            ("lii", "lii", "deg", "Galactic longitude"),
-            ("bii", "bii", "deg", "Galactic latitude"),
-            ("time", "start", "d", "Start time of the observation (MJD)"),
-            ("end_time", "end", "d", "End time of the observation (MJD)"),
-            ("obsid", "obsid", "", "Unique observation ID"),
+            NAME,
+            *POSITION,
+            *days("time", "end_time"),
+            NUMBER,
             ("exposure_a", "exposure:FPMA", "s", "Live time of module A"),
             ("exposure_b", "exposure:FPMB", "s", "Live time of module B"),
             ("observation_mode", "mode", "", "Mode of the observation"),
-            ("processing_date", "processed", "d", "Date of processing (MJD)"),
-            ("public_date", "public", "d", "Date on which the data become public (MJD)"),
+            PROCESSED,
+            PUBLIC,
         ),
         "folder": folder,
         "roles": MappingProxyType(

@@ -8,6 +8,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
+from wolter.missions._catalogue import NAME, NUMBER, POSITION, PROCESSED, days
+
 __all__ = ["ARCHIVE"]
 
 
@@ -32,17 +34,13 @@ ARCHIVE = MappingProxyType(
             }
         ),
         "table": (
-            ("name", "target", "", "Designation of the observed source"),
-            ("obsid", "obsid", "", "Unique observation ID"),
-            ("ra", "ra", "deg", "Right Ascension of pointing position"),
-            ("dec", "dec", "deg", "Declination of pointing position"),
-            ("lii", "lii", "deg", "Galactic longitude"),
-            ("bii", "bii", "deg", "Galactic latitude"),
-            ("start_time", "start", "d", "Start time of the observation (MJD)"),
-            ("stop_time", "end", "d", "End time of the observation (MJD)"),
+            NAME,
+            NUMBER,
+            *POSITION,
+            *days("start_time", "stop_time"),
             ("xrt_exposure", "exposure", "s", "Good time of XRT"),
             ("pointing_mode", "mode", "", "Mode of the observation"),
-            ("processing_date", "processed", "d", "Date of processing (MJD)"),
+            PROCESSED,
             ("archive_date", "public", "d", "Date of archiving (MJD); the data are public from then on"),
         ),
         "folder": folder,

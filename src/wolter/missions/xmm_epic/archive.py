@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from wolter.missions._catalogue import NAME, NUMBER, POSITION, PUBLIC, days
+
 __all__ = ["ARCHIVE"]
 
 
@@ -32,17 +34,13 @@ ARCHIVE = MappingProxyType(
             }
         ),
         "table": (
-            ("obsid", "obsid", "", "Unique observation ID"),
-            ("name", "target", "", "Designation of the observed source"),
-            ("ra", "ra", "deg", "Right Ascension of pointing position"),
-            ("dec", "dec", "deg", "Declination of pointing position"),
-            ("lii", "lii", "deg", "Galactic longitude"),
-            ("bii", "bii", "deg", "Galactic latitude"),
-            ("time", "start", "d", "Start time of the observation (MJD)"),
-            ("end_time", "end", "d", "End time of the observation (MJD)"),
+            NUMBER,
+            NAME,
+            *POSITION,
+            *days("time", "end_time"),
             ("duration", "exposure", "s", "Duration"),
             ("pn_mode", "mode", "", "Mode of the observation"),
-            ("public_date", "public", "d", "Date on which the data become public (MJD)"),
+            PUBLIC,
         ),
         "folder": folder,
         "own": MappingProxyType(

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from wolter.missions._catalogue import NAME, NUMBER, POSITION, PROCESSED, PUBLIC, days
+
 __all__ = ["ARCHIVE"]
 
 
@@ -31,20 +33,16 @@ ARCHIVE = MappingProxyType(
             }
         ),
         "table": (
-            ("name", "target", "", "Designation of the observed source"),
-            ("obsid", "obsid", "", "Unique observation ID"),
-            ("ra", "ra", "deg", "Right Ascension of pointing position"),
-            ("dec", "dec", "deg", "Declination of pointing position"),
-            ("lii", "lii", "deg", "Galactic longitude"),
-            ("bii", "bii", "deg", "Galactic latitude"),
-            ("time", "start", "d", "Start time of the observation (MJD)"),
-            ("stop_time", "end", "d", "End time of the observation (MJD)"),
+            NAME,
+            NUMBER,
+            *POSITION,
+            *days("time", "stop_time"),
             ("exposure", "exposure", "s", "Good time"),
             ("xtd_exposure", "exposure:XTEND", "s", "Good time of Xtend"),
             ("rsl_exposure", "exposure:RESOLVE", "s", "Good time of Resolve"),
             ("observation_mode", "mode", "", "Mode of the observation"),
-            ("processing_date", "processed", "d", "Date of processing (MJD)"),
-            ("public_date", "public", "d", "Date on which the data become public (MJD)"),
+            PROCESSED,
+            PUBLIC,
         ),
         "folder": folder,
         "roles": MappingProxyType(
