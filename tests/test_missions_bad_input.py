@@ -12,6 +12,7 @@ from astropy.io import fits as afits
 
 from wolter.data import EventList
 from wolter.errors import GTIError, MissionError, RegionError, ResponseError, WolterWarning
+from wolter.gti import GTI
 from wolter.makers import extract_spectrum, light_curve
 from wolter.mission import get_mission
 from wolter.observation import Observation
@@ -80,6 +81,36 @@ def test_neither_gti_nor_times(damaged):
 
     with pytest.raises(GTIError, match="neither a GTI extension nor TSTART and TSTOP"):
         _ = EventList.read(damaged(change)).gti
+
+
+def test_intervals_given_stand_in_for_those_that_are_missing(damaged, shared, tmp_path):
+    """The cure that the message names works, for files without any times and for CCDs whose extensions are lost."""
+
+    def change(file):
+        for key in ("TSTART", "TSTOP"):
+            del file["EVENTS"].header[key]
+        return _without("GTI")(file)
+
+    bare = EventList.read(damaged(change))
+    with afits.open(bare.path) as file:
+        time = np.sort(np.asarray(file["EVENTS"].data["TIME"], dtype=float)) + bare.time_offset
+    middle = GTI.single(time[len(time) // 4], time[-1])
+    assert bare.select(gti=middle).exposure == pytest.approx(middle.exposure * bare.deadc)
+    assert bare.select(gti=middle).count() == np.count_nonzero(time >= middle.span[0])
+    with afits.open(shared("xmm/a907_0201903501/mos1_exp1_clean_evts.fits")) as file:
+        afits.HDUList([h for h in file if "GTI" not in h.name]).writeto(tmp_path / "mos1.fits")
+        time = np.asarray(file["EVENTS"].data["TIME"], dtype=float)
+    mos = EventList.read(tmp_path / "mos1.fits")
+    with pytest.raises(GTIError, match=r"mos1\.fits\[EVENTS\]: its header says that good times are in GTI00006.*--gti"):
+        mos.count()
+    good = GTI.single(time.min() - mos.time_offset, float(np.median(time)))
+    assert mos.select(gti=good).count() == np.count_nonzero((time >= good.span[0]) & (time <= good.span[1]))
+    good.write(tmp_path / "good.gti")
+    from wolter.cli import main
+
+    main(["image", str(mos.path), "--gti", str(tmp_path / "good.gti"), "--output", str(tmp_path)])
+    with afits.open(tmp_path / "mos1.img") as file:
+        assert file[0].data.sum() == mos.select(gti=good).count()
 
 
 def test_overlapping_and_unordered_gtis_are_their_union(damaged):

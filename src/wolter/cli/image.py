@@ -39,6 +39,7 @@ __all__ = ["command"]
 @click.option(
     "--filter", "expression", metavar="EXPR", help="Row filter, in the syntax of the mission (cfitsio or SAS)."
 )
+@click.option("--gti", type=click.Path(exists=True), help="Good time intervals that must hold too.")
 @click.option("--detector", "detectors", multiple=True, help="Only this detector (of an observation).")
 @click.option("--mosaic", "together", is_flag=True, help="Add everything up on common pixels.")
 @click.option(
@@ -56,6 +57,7 @@ def command(
     like: str | None,
     inside: str | None,
     expression: str | None,
+    gti: str | None,
     detectors: tuple[str, ...],
     together: bool,
     exposures: tuple[str, ...],
@@ -81,6 +83,8 @@ def command(
         wanted = [None if band is None else (kev(band[0]), kev(band[1])) for band in (bands or (None,))]
         if expression is not None:
             lists = {stem: _filtered(events, expression) for stem, events in lists.items()}
+        if gti is not None:
+            lists = {stem: events.select(gti=gti) for stem, events in lists.items()}
         if together:
             made = {"mosaic": [mosaic(list(lists.values()), energy=band, **options) for band in wanted]}
         else:

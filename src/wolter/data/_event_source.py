@@ -82,6 +82,7 @@ class EventSource:
         self.gti_name = gti
         self.gti_hint = gti_hint
         self._channels = channels
+        self.no_gti = "the file has neither a GTI extension nor TSTART and TSTOP"  # what to say if there are none
         with fits.open(self.path) as f:
             self.streamed = f.streamed
             self.primary = f[0].header.copy()
@@ -221,6 +222,26 @@ class EventSource:
         hint = [self.gti_hint] if self.gti_hint else []
         return list(dict.fromkeys([*named, *hint, *self.mission.gti_names, "GTI", "STDGTI"]))
 
+    def good_time(self, extra: GTI | None = None) -> GTI:
+        """Good time intervals of the file, and of a selection of times; the latter alone where the file has none.
+
+        Raises
+        ------
+        GTIError
+            If there are neither.
+        """
+        own = self.gtis[0]
+        if own is not None:
+            return own if extra is None else own & extra
+        if extra is None:
+            raise GTIError(
+                f"{self.no_gti}, so its exposure is not known",
+                file=self.path,
+                hdu=self.name,
+                cure="Give the intervals: select(gti=...), on the command line --gti.",
+            )
+        return extra
+
     def load_gti(self, f: fits.FitsFile) -> None:
         """Read the good time intervals from the open file (for a stream: from behind the events)."""
         if "gtis" in self.__dict__:
@@ -228,13 +249,17 @@ class EventSource:
         self.__dict__["gtis"] = self._read_gtis(f)
 
     @cached_property
-    def gtis(self) -> tuple[GTI, dict[int, GTI]]:
-        """Good time intervals of the file, and of each CCD where it has its own."""
+    def gtis(self) -> tuple[GTI | None, dict[int, GTI]]:
+        """Good time intervals of the file (None: see `no_gti`), and of each CCD where it has its own."""
         with fits.open(self.path) as f:
             return self._read_gtis(f)
 
-    def _read_gtis(self, f: fits.FitsFile) -> tuple[GTI, dict[int, GTI]]:
+    def _read_gtis(self, f: fits.FitsFile) -> tuple[GTI | None, dict[int, GTI]]:
         if self.ccd_references is not None and self.gti_name is None:
+            lost = [name for name in self.ccd_references[1].values() if f.get(name) is None]
+            if lost:
+                self.no_gti = f"its header says that good times are in {', '.join(lost)}, which the file does not hold"
+                return None, {}
             by_ccd = {ccd: GTI.read(f[name]) for ccd, name in self.ccd_references[1].items()}
             union = None
             for one in by_ccd.values():
@@ -277,15 +302,10 @@ class EventSource:
         live, on = (_number(self.header.get(k.format(ccd)), np.nan) for k in self.mission.ccd_times)
         return live / on if live > 0 and on > 0 else None
 
-    def _whole_observation(self) -> GTI:
+    def _whole_observation(self) -> GTI | None:
         start, stop = (_number(self.header.get(k), np.nan) for k in ("TSTART", "TSTOP"))
         if not stop > start:
-            raise GTIError(
-                "the file has neither a GTI extension nor TSTART and TSTOP, so its exposure is not known",
-                file=self.path,
-                hdu=self.name,
-                cure="Give the intervals with select(gti=...).",
-            )
+            return None
         warnings.warn(
             f"{self.path.name} has no good time intervals: all time from TSTART to TSTOP ({stop - start:.1f} s) counts",
             WolterWarning,

@@ -217,7 +217,7 @@ class EventList:
     @property
     def file_gti(self) -> GTI:
         """Good time intervals of the file, whatever is selected (all CCDs together)."""
-        return self._source.gtis[0]
+        return self._source.good_time()
 
     @property
     def ccd_column(self) -> str | None:
@@ -258,8 +258,7 @@ class EventList:
         GTIError
             If nothing is left of the file's good time.
         """
-        extra = self._selection.gti
-        gti = self.file_gti if extra is None else self.file_gti & extra
+        gti = self._source.good_time(self._selection.gti)
         if len(gti) == 0 or gti.exposure <= 0:
             raise GTIError(
                 "no good time is left: the intervals selected do not overlap those of the file",
@@ -538,8 +537,7 @@ class EventList:
         return self._source.column_name(self.mission.columns.time)
 
     def _time_test(self) -> TimeTest:
-        extra = self._selection.gti
-        gti = self.file_gti if extra is None else self.file_gti & extra
+        gti = self._source.good_time(self._selection.gti)
         return TimeTest(self.time_column, self.time_offset, gti, self.ccd_column, self.gti_by_ccd)
 
     def _deferred(self, f: fits.FitsFile, hdu: fits.TableHDU, columns: Sequence[str]) -> Iterator[Part]:
