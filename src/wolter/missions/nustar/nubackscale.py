@@ -49,19 +49,40 @@ def _run(p: Mapping[str, Any], result: TaskResult) -> None:
         if source is None:
             continue
         out = Path(source) if str(target or "DEFAULT").upper() == "DEFAULT" else Path(target)
-        result.products[kind] = out
-        result.messages.append(_scale(Path(source), out, p))
+        done, said = _scale(Path(source), out, p)
+        if done:
+            result.products[kind] = out
+        result.messages.append(said)
 
 
-def _scale(source: Path, target: Path, p: Mapping[str, Any]) -> str:
-    """Write a spectrum with its BACKSCAL weighted; what was done, in words."""
+def _same_camera(spectrum: fits.HDU, file: Path, others: fits.Header, map_file: Any) -> None:
+    """Refuse the map of another telescope or module."""
+    for key in ("TELESCOP", "INSTRUME"):
+        mine, its = (str(h.get(key, "") or "").strip() for h in (spectrum.header, others))
+        if mine and its and mine.upper() != its.upper():
+            raise DataError(
+                f"the spectrum is of {mine}, the exposure map {map_file} of {its}",
+                file=file,
+                hdu="SPECTRUM",
+                cure="Give the map of the same module.",
+            )
+
+
+def _scale(source: Path, target: Path, p: Mapping[str, Any]) -> tuple[bool, str]:
+    """Write a spectrum with its BACKSCAL weighted; whether it was done, and what, in words."""
     with fits.open(source) as file:
         spectrum = file["SPECTRUM"]
         if bool(spectrum.header.get("NUBACKSC", False)):
-            return f"{source.name}: BACKSCAL is weighted already (NUBACKSC), nothing is done"
+            return False, f"{source.name}: BACKSCAL is weighted already (NUBACKSC), nothing is done"
+        telescope = str(spectrum.header.get("TELESCOP", "") or "NuSTAR").strip()
+        if telescope.upper() != "NUSTAR":
+            raise DataError(
+                f"the spectrum is of {telescope}", file=source, hdu="SPECTRUM", cure="nubackscale is for NuSTAR."
+            )
         mask = _region(file)
         if p["expomapfile"] is not None:
             exposure = ExposureMap.read(p["expomapfile"])
+            _same_camera(spectrum, source, exposure.header, p["expomapfile"])
         else:
             exposure = _make(file, p)
         area = float(spectrum.header["BACKSCAL"])
@@ -80,7 +101,7 @@ def _scale(source: Path, target: Path, p: Mapping[str, Any]) -> str:
         overwrite=in_place or p["clobber"],
         provenance=fits.Provenance("nubackscale", {k: v for k, v in p.items() if v is not None}, [source]),
     )
-    return f"{source.name}: BACKSCAL {area:.8g} -> {area * weight:.8g} (mean exposure {weight:.6f} of EXPOSURE)"
+    return True, f"{source.name}: BACKSCAL {area:.8g} -> {area * weight:.8g} (mean exposure {weight:.6f} of EXPOSURE)"
 
 
 def _copied(hdu: Any) -> Any:
@@ -97,6 +118,12 @@ def _region(file: fits.FitsFile, size: int = 1000) -> np.ndarray:
     if not isinstance(hdu, fits.ImageHDU) or len(hdu.shape) != 2:
         raise DataError("there is no WMAP in the primary extension", file=file.path, cure="Extract with a WMAP.")
     data, header = hdu.read(), hdu.header
+    plane = str(header.get("CTYPE1P", "X") or "X").strip().upper()
+    if plane != "X":
+        raise DataError(
+            f"the WMAP lies in the plane of {plane}, the exposure map on the sky", file=file.path, hdu="PRIMARY",
+            cure="Extract the spectrum with a WMAP in X and Y.",
+        )  # fmt: skip
     step = int(header.get("WMREBIN", 1) or 1)
     x0, y0 = (int(round(float(header.get(f"CRVAL{n}P", 1.0)))) for n in (1, 2))
     rows, columns = np.nonzero(data >= 0)
