@@ -211,7 +211,7 @@ def test_missing_inputs(run, tmp_path):
         run(regionfile=str(tmp_path / "no.reg"))
     with pytest.raises(WolterError):
         run(timefile=str(tmp_path / "no.gti"))
-    with pytest.raises(tasks.TaskError, match="several"):
+    with pytest.raises(tasks.TaskError, match="list of event files cannot be read"):
         run(filename="@list.txt")
 
 
@@ -323,3 +323,60 @@ def test_events_off_the_plane_are_named(data, tmp_path):
     far = write_events(tmp_path / "far.fits", data | {"X": data["X"] + 500})
     with pytest.raises(DataError, match=r"far\.fits\[EVENTS\]: no event lies on the plane of the WMAP, X 1 to 100"):
         tasks.run("extractor", filename=str(far), phafile=str(tmp_path / "o.pha"), **XY)
+
+
+@pytest.mark.parametrize("form", ["@", ","])
+def test_several_event_files(shared, tmp_path, form):
+    """A list of files: counts and exposures are those of both, the sky is that of the first."""
+    names = [shared(f"swift/1whsp_0126+33_0008537400{k}/sw0008537400{k}xpcw3po_cl.evt.gz") for k in (1, 5)]
+    (tmp_path / "r.reg").write_text('fk5\ncircle(01:26:57.165,+33:07:27.14,60")\n')
+    call = {**XY, "regionfile": str(tmp_path / "r.reg"), "gti": "GTI"}
+    alone, seconds, middle = [], 0.0, []
+    for n, name in enumerate(names):
+        tasks.run("extractor", filename=f"{name}[PI=30:1000]", phafile=str(tmp_path / f"{n}.pha"), **call)
+        with fits.open(tmp_path / f"{n}.pha") as f:
+            alone.append(f["SPECTRUM"].data["COUNTS"].copy())
+            seconds += f["SPECTRUM"].header["EXPOSURE"]
+    texts = [f"{name}[PI=30:1000]" for name in names]
+    (tmp_path / "l.txt").write_text("\n".join(texts) + "\n")
+    given = f"@{tmp_path / 'l.txt'}" if form == "@" else ",".join(texts)
+    products = {"phafile": str(tmp_path / "o.pha"), "imgfile": str(tmp_path / "o.img")}
+    tasks.run("extractor", filename=given, **products, **call)
+    with fits.open(tmp_path / "o.pha") as f, fits.open(tmp_path / "o.img") as g:
+        np.testing.assert_array_equal(f["SPECTRUM"].data["COUNTS"], sum(alone))
+        assert f["SPECTRUM"].header["EXPOSURE"] == pytest.approx(seconds, rel=1e-6)
+        files = f["PROVENANCE"].data["NAME"].tolist() + f["PROVENANCE"].data["VALUE"].tolist()
+        assert all(any(name.name in str(n) for n in files) for name in names)
+        with fits.open(names[0]) as h:
+            n = h["EVENTS"].columns.names.index("X") + 1
+            assert g[0].header["CRVAL1"] == h["EVENTS"].header[f"TCRVL{n}"]
+        middle = np.array(np.nonzero(g[0].data)).mean(axis=1)
+        assert g[0].data.sum() == sum(a.sum() for a in alone)
+    with fits.open(tmp_path / "o.img") as g:
+        from astropy.wcs import WCS
+
+        x, y = WCS(g[0].header).all_world2pix(21.738188, 33.124206, 0)
+        assert np.hypot(middle[1] - x, middle[0] - y) < 4  # both pointings have the source at its place
+
+
+def test_lists_that_make_no_sense(shared, tmp_path):
+    swift = shared("swift/1whsp_0126+33_00085374001/sw00085374001xpcw3po_cl.evt.gz")
+    nustar = shared("nustar/sol_90410111001/nu90410111001A06_cl_sunpos.evt")
+    (tmp_path / "l.txt").write_text("\n")
+    for given, match in (
+        (f"{swift},{nustar}", "different missions"),
+        (f"{swift}[PI=3:5],{swift}", "different filters"),
+        (f"@{tmp_path / 'l.txt'}", "no event file is named"),
+    ):
+        with pytest.raises(WolterError, match=match):
+            tasks.run("extractor", filename=given, phafile=str(tmp_path / "o.pha"), **XY)
+    assert not (tmp_path / "o.pha").exists()
+
+
+def test_exclamation_mark_replaces_a_file(run, tmp_path):
+    (tmp_path / "o.pha").write_text("old")
+    with pytest.raises(OutputError):
+        run(clobber="no", wtmapb="no")
+    run(clobber="no", wtmapb="no", phafile=f"!{tmp_path / 'o.pha'}")
+    assert fits.getval(tmp_path / "o.pha", "EXTNAME", 1) == "SPECTRUM"
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith("!")]

@@ -12,6 +12,8 @@ The behaviour is that of the FTOOL (versions 5.31 and, for Stokes spectra, 6.11)
 
 from __future__ import annotations
 
+import re
+import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,12 +29,14 @@ from wolter.gti import GTI
 from wolter.makers.event_file import event_hdus
 from wolter.makers.image import ImageAccumulator, not_too_large
 from wolter.makers.lightcurve import BinnedTimes, LightCurveAccumulator
+from wolter.makers.merge import merge_events
 from wolter.makers.passes import Accumulator, run_pass
 from wolter.makers.spectrum import SpectrumAccumulator
 from wolter.makers.stokes import stokes_names
 from wolter.makers.sums import StokesAccumulator
 from wolter.sky import read_regions
 from wolter.tasks import extractor_products as products
+from wolter.tasks._output import target
 from wolter.tasks.parameters import EXTRACTOR
 from wolter.tasks.registry import Task, TaskError, TaskResult
 
@@ -77,14 +81,37 @@ class _Rows:
         self.parts.append(part[ROW])
 
 
-def _open(p: Mapping[str, Any]) -> tuple[EventList, tuple[int, int] | None]:
-    """Event list with the ranges of the file name applied, and the channel range they set."""
-    text = str(p["filename"])
-    if text.startswith("@") or "," in text.split("[")[0]:
-        raise TaskError(
-            f"several event files ({text}) are not merged by this version",
-            cure="Make one file of them first (wolter.makers.merge_events), or run the task once for each.",
-        )
+def _names(text: str) -> list[str]:
+    """Event files that a name stands for: itself, those between commas, or with ``@`` those that a text file lists."""
+    if text.startswith("@"):
+        try:
+            lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as exc:
+            raise TaskError(
+                "the list of event files cannot be read", file=text[1:], cure="Write one name a line."
+            ) from exc
+        names = [line.strip() for line in lines if line.strip()]
+    else:
+        names = [n.strip() for n in re.split(r",(?![^\[]*\])", text) if n.strip()]
+    if not names:
+        raise TaskError("no event file is named", file=text.lstrip("@"))
+    return names
+
+
+def _merged(names: list[str], p: Mapping[str, Any], folder: str) -> str:
+    """Name of one file, in a folder, with the events of several on the sky of the first."""
+    parsed = [_parsed(name) for name in names]
+    filters = {name.partition("[")[2] for name in names}
+    if len(filters) > 1:
+        raise TaskError(f"the event files have different filters: {', '.join(names)}", cure="Give all the same.")
+    path = Path(folder) / parsed[0].path.name.removesuffix(".gz")
+    extension = parsed[0].ext or p["events"] or "EVENTS"
+    lists = [EventList.read(n.without_filter().path, extension=extension, gti_hint=p["gti"]) for n in parsed]
+    merge_events(lists, path)
+    return str(path) + names[0][len(names[0].partition("[")[0]) :]
+
+
+def _parsed(text: str) -> fits.FileName:
     try:
         name = fits.parse_name(text)
     except FitsError as exc:
@@ -96,6 +123,12 @@ def _open(p: Mapping[str, Any]) -> tuple[EventList, tuple[int, int] | None]:
             file=name.path,
             cure="Write ranges, file[PI=50:99], or use wolter.EventList.read, which understands row filters.",
         )
+    return name
+
+
+def _open(p: Mapping[str, Any], text: str) -> tuple[EventList, tuple[int, int] | None]:
+    """Event list with the ranges of the file name applied, and the channel range they set."""
+    name = _parsed(text)
     path = name.without_filter().path
     events = EventList.read(path, extension=name.ext or p["events"] or "EVENTS", gti_hint=p["gti"])
     if p["tpixrpar"] > -900:
@@ -198,19 +231,20 @@ def _check(p: Mapping[str, Any]) -> None:
         raise ParameterError("extractor: Stokes spectra are made with specbin=1 only", cure="Group them afterwards.")
 
 
-def _targets(p: Mapping[str, Any]) -> dict[str, tuple[Path, ...]]:
-    """Files to be written, by product."""
-    out: dict[str, tuple[Path, ...]] = {}
-    if p["phafile"] is not None:
-        out["spectrum"] = stokes_names(p["phafile"]) if p["stokes"] is not None else (Path(p["phafile"]),)
+def _targets(p: Mapping[str, Any]) -> dict[str, tuple[tuple[Path, bool], ...]]:
+    """Files to be written, by product, and whether they may replace others."""
+    out: dict[str, tuple[tuple[Path, bool], ...]] = {}
     for kind, name in (
+        ("spectrum", "phafile"),
         ("image", "imgfile"),
         ("lightcurve", "fitsbinlc"),
         ("events", "eventsout"),
         ("gtitxt", "gtitxt"),
     ):
         if p[name] is not None:
-            out[kind] = (Path(p[name]),)
+            path, replace = target(p[name], p["clobber"])
+            paths = stokes_names(path) if kind == "spectrum" and p["stokes"] is not None else (path,)
+            out[kind] = tuple((one, replace) for one in paths)
     return out
 
 
@@ -219,9 +253,17 @@ def extract(p: Mapping[str, Any], result: TaskResult) -> None:
     _check(p)
     if p["exitnow"]:
         return
-    plain, channels = _open(p)
+    names = _names(str(p["filename"]))
+    with tempfile.TemporaryDirectory() as folder:
+        text = names[0] if len(names) == 1 else _merged(names, p, folder)
+        _extract(p, result, text, [_parsed(name).path for name in names])
+
+
+def _extract(p: Mapping[str, Any], result: TaskResult, text: str, inputs: list[Path]) -> None:
+    """Products of one event file."""
+    plain, channels = _open(p, text)
     events = _select(plain, p)
-    run = products.Run(events, p, channels, _accumulators(events, plain, p, channels))
+    run = products.Run(events, p, channels, _accumulators(events, plain, p, channels), inputs=inputs)
     number = run_pass(events, list(run.accumulators.values()) or [_Rows()])
     if number == 0:
         raise DataError(
@@ -236,10 +278,11 @@ def extract(p: Mapping[str, Any], result: TaskResult) -> None:
     targets = _targets(p)
     with ExitStack() as stack:
         parts = {
-            kind: [stack.enter_context(fits.atomic_path(path, overwrite=p["clobber"])) for path in paths]
+            kind: [stack.enter_context(fits.atomic_path(path, overwrite=replace)) for path, replace in paths]
             for kind, paths in targets.items()
         }
         _write(run, parts)
+    targets = {kind: tuple(path for path, _ in paths) for kind, paths in targets.items()}
     result.products = {kind: paths[0] if len(paths) == 1 else paths for kind, paths in targets.items()}
     result.messages.append(f"{number} events selected, {run.ontime:.6g} s of good time")
     result.returncode = run.status

@@ -138,6 +138,7 @@ class Run:
     accumulators: dict[str, Accumulator]
     chips: list[int] = field(default_factory=list)
     number: int = 0
+    inputs: list[Any] = field(default_factory=list)
 
     # -- times -----------------------------------------------------------------------------------------------------
 
@@ -244,9 +245,9 @@ class Run:
         given = {
             q.name: self.p[q.name] for q in EXTRACTOR if q.default is ... or q.convert(q.default) != self.p[q.name]
         }
-        inputs: list[Any] = [self.events.path]
+        inputs = self.inputs or [self.events.path]
         if self.p["regionfile"] is not None:
-            inputs.append(self.p["regionfile"])
+            inputs = [*inputs, self.p["regionfile"]]
         return fits.Provenance("extractor", given, inputs).resolved()
 
     # -- spectrum --------------------------------------------------------------------------------------------------
