@@ -141,3 +141,20 @@ def test_messages_name_the_parameter_and_the_cure(events, tmp_path, capsys):
         assert re.search(message, error), error
         assert "Traceback" not in error
     assert out.read_text() == "old"
+
+
+def test_text_files_that_cannot_be_read(events, tmp_path, capsys):
+    """Expressions and lists in text files: no file, and a FITS file in their place."""
+    table = f"{events}[EVENTS]"
+    for name, why in ((tmp_path / "none.txt", "No such file"), (events, "not a text file")):
+        for words, what in (
+            (["maketime", table, "o.gti", f"@{name}", "compact=no"], "expression"),
+            (["mathpha", f"@{name}", "C", "o.pha", "CALC"], "expression"),
+            (["addspec", str(name), "o"], "list of spectra"),
+            (["extractor", f"@{name}", "phafile=o.pha"], "list of event files"),
+        ):
+            with pytest.raises(SystemExit) as stop:
+                main(["task", *words])
+            assert stop.value.code == 1
+            message = capsys.readouterr().err
+            assert re.search(rf"{name.name}: the {what} cannot be read: .*{why}.*\. Name a text file\.", message)

@@ -286,7 +286,7 @@ def test_addspec(files):
 def test_addspec_refusals(files):
     folder, (a, _) = files
     call = {"outfil": f"{folder}/sum"}
-    with pytest.raises(Exception, match="no list"):
+    with pytest.raises(Exception, match="list of spectra cannot be read"):
         tasks.run("addspec", infil=f"{folder}/none.txt", **call)
     (folder / "l.txt").write_text("none.pha\n")
     with pytest.raises(Exception, match=r"none\.pha"):

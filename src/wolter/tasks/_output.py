@@ -8,9 +8,24 @@ from typing import Any
 
 from wolter import fits
 from wolter.errors import ParameterError
-from wolter.tasks.registry import TaskResult
+from wolter.tasks.registry import TaskError, TaskResult
 
-__all__ = ["refuse_input", "show", "target"]
+__all__ = ["read_lines", "refuse_input", "show", "target"]
+
+
+def read_lines(name: Any, what: str) -> list[str]:
+    """Lines of a text file that a parameter names (`what` says what it holds, for messages).
+
+    Raises
+    ------
+    TaskError
+        If it is not there or is no text.
+    """
+    try:
+        return Path(name).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) else "this is not a text file"
+        raise TaskError(f"the {what} cannot be read: {why}", file=name, cure="Name a text file.") from exc
 
 
 def target(name: Any, clobber: bool) -> tuple[Path, bool]:

@@ -20,7 +20,7 @@ from wolter.data.combine import combine_responses
 from wolter.data.matrix import CompressedMatrix
 from wolter.errors import DataError, ParameterError, ResponseError
 from wolter.tasks import mathpha
-from wolter.tasks._output import refuse_input, target
+from wolter.tasks._output import read_lines, refuse_input, target
 from wolter.tasks.registry import Parameter, Task, TaskError, TaskResult
 
 __all__ = ["TASK"]
@@ -28,10 +28,8 @@ __all__ = ["TASK"]
 
 def _listed(path: Path) -> list[Path]:
     """Spectra named in a text file, one a line, as they are written or beside the list."""
-    if not path.is_file():
-        raise TaskError(f"there is no list {path}", cure="Write a text file with the name of one spectrum a line.")
     out = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in read_lines(path, "list of spectra"):
         name = line.strip()
         if not name or name[0] in "#!":
             continue

@@ -36,7 +36,7 @@ from wolter.makers.stokes import stokes_names
 from wolter.makers.sums import StokesAccumulator
 from wolter.sky import read_regions
 from wolter.tasks import extractor_products as products
-from wolter.tasks._output import target
+from wolter.tasks._output import read_lines, target
 from wolter.tasks.parameters import EXTRACTOR
 from wolter.tasks.registry import Task, TaskError, TaskResult
 
@@ -84,13 +84,7 @@ class _Rows:
 def _names(text: str) -> list[str]:
     """Event files that a name stands for: itself, those between commas, or with ``@`` those that a text file lists."""
     if text.startswith("@"):
-        try:
-            lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as exc:
-            raise TaskError(
-                "the list of event files cannot be read", file=text[1:], cure="Write one name a line."
-            ) from exc
-        names = [line.strip() for line in lines if line.strip()]
+        names = [line.strip() for line in read_lines(text[1:], "list of event files") if line.strip()]
     else:
         names = [n.strip() for n in re.split(r",(?![^\[]*\])", text) if n.strip()]
     if not names:

@@ -17,7 +17,7 @@ import numpy as np
 from wolter import fits
 from wolter.data.grouping import group_constant, group_min
 from wolter.errors import DataError
-from wolter.tasks._output import refuse_input, target
+from wolter.tasks._output import read_lines, refuse_input, target
 from wolter.tasks._pha import PhaTable
 from wolter.tasks.registry import Parameter, Task, TaskError, TaskResult
 
@@ -90,7 +90,10 @@ class _Session:
         """Sets of numbers from the command line or, one set a line, from a text file."""
         if len(words) == 1 and not re.match(r"[\d.+-]", words[0]):
             path = self._beside(words[0])
-            lines = path.read_text(encoding="utf-8").splitlines()
+            try:
+                lines = read_lines(path, "sets of numbers")
+            except TaskError as exc:
+                raise _Wrong(str(exc)) from exc
             sets = [line.replace(",", " ").split() for line in lines if line.strip() and line.lstrip()[0] not in "#!"]
         else:
             if len(words) % width or not words:

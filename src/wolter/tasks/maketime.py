@@ -12,7 +12,7 @@ from wolter.data.rows import filter_functions, filter_table
 from wolter.errors import ExpressionError
 from wolter.expr import parse, read_columns
 from wolter.gti.maketime import mask_intervals
-from wolter.tasks._output import refuse_input, target
+from wolter.tasks._output import read_lines, refuse_input, target
 from wolter.tasks.registry import Parameter, Task, TaskError, TaskResult
 
 __all__ = ["TASK"]
@@ -61,8 +61,7 @@ def _good(table: fits.TableHDU, p: Mapping[str, Any], file: fits.FitsFile) -> tu
     """Times of the samples and whether the condition holds."""
     text = str(p["expr"] or "")
     if text.startswith("@"):
-        with open(text[1:], encoding="utf-8") as source:
-            text = " ".join(source.read().split())
+        text = " ".join(" ".join(read_lines(text[1:], "expression")).split())
     keywords: Any = table.header
     try:
         parsed = parse(text)

@@ -21,7 +21,7 @@ from wolter import fits
 from wolter.data import Spectrum
 from wolter.data.rmf import keyword
 from wolter.errors import FitsError, ParameterError
-from wolter.tasks._output import refuse_input, target
+from wolter.tasks._output import read_lines, refuse_input, target
 from wolter.tasks.registry import Parameter, Task, TaskError, TaskResult
 
 __all__ = ["TASK"]
@@ -276,10 +276,7 @@ def _auxiliary(p: Mapping[str, Any], inputs: _Inputs) -> dict[str, Any]:
 
 def _expression(text: str) -> str:
     if text.startswith("@"):
-        path = Path(text[1:])
-        if not path.is_file():
-            raise TaskError(f"there is no file {path} with an expression")
-        text = " ".join(path.read_text(encoding="utf-8").split())
+        text = " ".join(" ".join(read_lines(text[1:], "expression")).split())
     return _EXPONENT.sub(lambda m: f"{float(m[0]):.17f}".rstrip("0").rstrip(".") or "0", text)
 
 
