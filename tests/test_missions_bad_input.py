@@ -214,8 +214,28 @@ def test_folders_that_mix_missions_or_observations(shared, made, tmp_path):
 
 def test_observation_without_events(shared):
     observation = Observation(shared("xrism/perseus_000154000_resolve"))
-    with pytest.raises(MissionError, match="holds no event file"):
+    with pytest.raises(MissionError, match=r"holds no event file\. Name the folder that holds one"):
         _ = observation.events
+
+
+def test_leftovers_of_killed_programs_are_not_looked_at(shared, tmp_path):
+    """A program that is killed leaves hidden files (.name.random.part.suffix), empty or cut off."""
+    from wolter.data import find_responses
+
+    for name in ("interval0pc.rmf", "interval0pc.arf", "interval0pcsource.pi"):
+        shutil.copy(shared("swift/grb070110_00255445000") / name, tmp_path)
+    events = shared("swift/1whsp_0126+33_00085374001/sw00085374001xpcw3po_cl.evt.gz")
+    (tmp_path / "obs").mkdir()
+    shutil.copy(events, tmp_path / "obs")
+    (tmp_path / "obs" / ".sw1.0123abcd.part.evt").write_bytes(b"")
+    (tmp_path / "obs" / ".sw2.0123abcd.part.gz").write_bytes(events.read_bytes()[:5000])
+    assert [f.path.name for f in Observation(tmp_path / "obs").files] == [events.name]
+    shutil.copy(tmp_path / "interval0pc.rmf", tmp_path / ".interval0pc.0123abcd.part.rmf")
+    from wolter.data import Spectrum
+
+    found = find_responses(tmp_path, Spectrum.read(tmp_path / "interval0pcsource.pi", follow=False))
+    assert found.rmf is not None
+    assert found.rmf.name == "interval0pc.rmf"
 
 
 def test_nothing_warns_on_good_files(shared):

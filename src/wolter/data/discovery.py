@@ -341,7 +341,7 @@ def _files(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
         return
     for base, folders, names in os.walk(root):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
-        for name in sorted(names):
+        for name in sorted(n for n in names if not n.startswith(".")):
             path = Path(base, name)
             try:
                 info = path.stat()

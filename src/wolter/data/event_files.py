@@ -70,7 +70,11 @@ def chosen_event_files(
     """
     latest = latest_event_files(files, folder=folder)
     if not latest:
-        raise MissionError("the observation holds no event file", file=folder)
+        raise MissionError(
+            "the observation holds no event file",
+            file=folder,
+            cure="Name the folder that holds one, or the event file itself; wolter info lists what is there.",
+        )
     if mode is not None:
         known = {(f.mode or "").lower(): f.mode or "" for f in latest}
         if mode.lower() not in known:
