@@ -379,7 +379,8 @@ def scan(
             continue
         waiting.append({name: rows.get(name) for name in columns})
         number += rows.number
-        if number >= _YIELD_ROWS:
+        thick = marks and 2 * rows.number >= block.nrows  # then to put parts together costs more than it saves
+        if number >= _YIELD_ROWS or thick:
             yield _join(waiting)
             waiting, number = [], 0
     if waiting:

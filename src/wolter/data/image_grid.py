@@ -223,7 +223,8 @@ class ImageGrid:
         """
         if not self._whole(x, y):
             if good is not None and not good.all():
-                x, y = x[good], y[good]
+                chosen = np.flatnonzero(good)  # several times faster than picking by a mask
+                x, y = x[chosen], y[chosen]
             return self.index(x, y) + 1
         wide = np.uint64 if max(x.itemsize, y.itemsize) > 4 else np.uint32
         i, j = (_bin_unsigned(v, f, b, wide) for v, f, b in zip((x, y), self.first, self.steps, strict=True))

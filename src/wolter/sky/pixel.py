@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Bounds", "Component", "PixelRegion"]
 
 Bounds = tuple[float, float, float, float]
-_CHUNK = 1 << 17
+_CHUNK = 1 << 15  # pixels at a time: larger arrays are fetched anew from the system each time
 _TILES = (256, 64, 16)
 
 
