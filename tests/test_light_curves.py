@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import itertools
 import math
+import pkgutil
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from astropy.io import fits
 from scipy import stats
 
 from events_support import uniform, write_events
+from wolter import makers
 from wolter.data import EventList, LightCurve
 from wolter.data.curves import (
     bayesian_blocks,
@@ -22,10 +26,9 @@ from wolter.data.curves import (
 )
 from wolter.errors import DataError, WolterWarning
 from wolter.gti import GTI
-from wolter.makers import light_curve
+from wolter.makers import core_excised, light_curve, pile_up
 from wolter.makers.aspect import LiveTime
 from wolter.makers.livetime import mean_live
-from wolter.makers.pile_up import core_excised, pile_up
 from wolter.makers.timing import epoch_folding, fold, periodogram
 from wolter.observation import Observation
 from wolter.sky import circle
@@ -309,3 +312,10 @@ def test_pile_up(tmp_path):
     assert pile_up(other).limit is None
     with pytest.raises(DataError, match="limit"):
         core_excised(other, place, 60 * u.arcsec)
+
+
+def test_makers_are_functions_whatever_was_imported_before():
+    """`pile_up` was the module of that name once something else had loaded it."""
+    for module in pkgutil.iter_modules(makers.__path__):
+        importlib.import_module(f"wolter.makers.{module.name}")
+    assert [n for n in makers.__all__ if inspect.ismodule(getattr(makers, n))] == []

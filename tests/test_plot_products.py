@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -139,3 +141,24 @@ def test_light_curve_errors():
         plot.light_curve([])
     with pytest.raises(DataError, match="Lower min_exposure"):
         plot.light_curve(made_curve(fracexp=np.zeros(30)))
+
+
+def test_notebooks_show_figures_without_pyplot():
+    """IPython draws figures once pyplot is imported; ours bring their picture along."""
+    code = """
+import io, sys, numpy as np
+from IPython.core.formatters import DisplayFormatter
+from PIL import Image as Picture
+from wolter import plot
+from wolter.data import Image, LightCurve
+figures = [plot.image(Image(data=np.eye(9)))]
+figures += [plot.light_curve(LightCurve(time=np.arange(3.0), rate=np.ones(3), error=np.ones(3)))]
+for figure in figures:
+    data, _ = DisplayFormatter().format(figure)
+    size = Picture.open(io.BytesIO(data["image/png"])).size
+    assert size == tuple(int(v) for v in figure.get_size_inches() * figure.dpi), size
+assert "matplotlib.pyplot" not in sys.modules
+"""
+    pytest.importorskip("IPython")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

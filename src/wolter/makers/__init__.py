@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wolter.makers.lightcurve import light_curve
     from wolter.makers.merge import merge_events
     from wolter.makers.mosaics import common_grid, mosaic, regrid
-    from wolter.makers.pile_up import core_excised, pile_up
+    from wolter.makers.piling import core_excised, pile_up
     from wolter.makers.polarisation import PolarisationCube, polarisation_cube
     from wolter.makers.profiles import radial_profile
     from wolter.makers.spectrum import extract_spectrum
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 _EXPORTS = {
     "LiveTime": "aspect",
-    "core_excised": "pile_up",
+    "core_excised": "piling",
     "epoch_folding": "timing",
     "fold": "timing",
     "periodogram": "timing",
-    "pile_up": "pile_up",
+    "pile_up": "piling",
     "PolarisationCube": "polarisation",
     "StokesSpectra": "stokes",
     "StokesSums": "sums",

@@ -13,7 +13,7 @@ __all__ = ["make_spectra", "make_images", "make_light_curve"]
 def make_spectra(job: tuple[Any, ...]) -> list[tuple[Spectrum, Spectrum | None]]:
     """Source and background spectra of one detector: one pair, or three for I, Q, U."""
     from wolter.makers import extract_spectrum, extract_stokes
-    from wolter.makers.pile_up import warn_of_pile_up
+    from wolter.makers.piling import warn_of_pile_up
 
     events, source, background, stokes, selection, options = job
     inside = events.select(region=source, **selection)

@@ -24,6 +24,7 @@ __all__ = [
     "INK",
     "MUTED",
     "MARKERS",
+    "bare_figure",
     "decade_labels",
     "legend",
     "new_axes",
@@ -57,15 +58,19 @@ def new_figure(width: float = COLUMN, height: float = 2.8) -> Figure:
     WolterError
         If matplotlib, an optional dependency, is not installed.
     """
+    return bare_figure((width, height), layout="constrained")
+
+
+def bare_figure(size: tuple[float, float], **options: Any) -> Figure:
+    """Empty figure of a size in inches, whose axes have places of their own; errors as for `new_figure`."""
     try:
-        from matplotlib.figure import Figure
+        from wolter.plot._figure import NotebookFigure
     except ImportError as exc:
         raise WolterError(
             f"figures are drawn by matplotlib, which cannot be imported ({exc})",
             cure="Install it with: pip install 'wolter[plot]'",
         ) from exc
-
-    return Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
+    return NotebookFigure(figsize=size, dpi=150, facecolor="white", **options)
 
 
 def new_axes(figure: Figure, **kwargs: Any) -> Axes:

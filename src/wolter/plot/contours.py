@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wolter.errors import DataError
-from wolter.plot._style import FONT, INK, MUTED, legend, new_axes, new_figure, style, titled
+from wolter.plot._style import FONT, INK, MUTED, bare_figure, legend, new_axes, new_figure, style, titled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -257,15 +257,13 @@ def _polar(
     title: str | None,
 ) -> Figure:
     """x is the distance from the centre, y the direction in degrees."""
-    from matplotlib.figure import Figure
-
     (left, right), (low, high) = _wedge_box(y)
     larger = max(right - left, high - low)
     width, height = _POLAR * (right - left) / larger, _POLAR * (high - low) / larger
     total = (width + (2.75 if mdp is not None else 2.0), height + (1.05 if title else 0.8))
     # Placed by hand: layouts reserve room for the whole disc. Axes of a sector are square, the sector in the middle.
     x0, y0 = 0.5 - 0.5 * (_POLAR - width), 0.48 - 0.5 * (_POLAR - height)
-    figure = Figure(figsize=total, dpi=150, facecolor="white")
+    figure = bare_figure(total)
     axes = figure.add_axes((x0 / total[0], y0 / total[1], _POLAR / total[0], _POLAR / total[1]), projection="polar")
     axes.set_theta_zero_location("N")  # type: ignore[attr-defined]
     axes.set_thetamin(float(y[0]))  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wolter.errors import DataError
 from wolter.plot._outlines import outlines
-from wolter.plot._style import COLOURS, FONT, INK, style, titled
+from wolter.plot._style import COLOURS, FONT, INK, bare_figure, style, titled
 from wolter.units import to_deg
 
 if TYPE_CHECKING:
@@ -174,14 +174,12 @@ def _norm(data: np.ndarray, stretch: Any, vmin: float | None, vmax: float | None
 
 def _layout(aspect: float, title: bool, names: bool) -> tuple[Figure, Box, Box]:
     """Figure and places of the picture and of the bar; by hand, since layouts do not know labels of sky coordinates."""
-    from matplotlib.figure import Figure
-
     width = 3.0
     height = width * aspect
     total = (width + 1.75, height + 0.65 + 0.25 * (title + names))
     box = (0.85 / total[0], 0.55 / total[1], width / total[0], height / total[1])
     bar = ((0.85 + width + 0.08) / total[0], box[1], 0.13 / total[0], box[3])
-    return Figure(figsize=total, dpi=150, facecolor="white"), box, bar
+    return bare_figure(total), box, bar
 
 
 def _axes(figure: Figure, wcs: Any, box: Box) -> Any:

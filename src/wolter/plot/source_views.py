@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wolter.errors import DataError, WolterError
-from wolter.plot._style import FONT, INK
+from wolter.plot._style import FONT, INK, bare_figure
 from wolter.plot.skies import image
 
 if TYPE_CHECKING:
@@ -130,12 +130,10 @@ def sample_view(sample: Any, *, columns: int = 4, most: int = 16, radius: Any = 
     smooth : float
         Standard deviation of a Gaussian, pixels.
     """
-    from matplotlib.figure import Figure
-
     number = min(len(sample), most)
     columns = min(columns, number)
     rows = -(-number // columns)
-    figure = Figure(figsize=(2.1 * columns, 2.3 * rows), dpi=150, facecolor="white")
+    figure = bare_figure((2.1 * columns, 2.3 * rows))
     for i in range(number):
         axes = figure.add_subplot(rows, columns, i + 1)
         axes.set_xticks([])
