@@ -24,7 +24,7 @@ from wolter.data.curves import (
     net_light_curve,
     to_stingray,
 )
-from wolter.errors import DataError, WolterWarning
+from wolter.errors import DataError, UnitError, WolterWarning
 from wolter.gti import GTI
 from wolter.makers import core_excised, light_curve, pile_up
 from wolter.makers.aspect import LiveTime
@@ -272,6 +272,19 @@ def test_periods(pulsar):
     assert profile.counts.sum() == pulsar.count()
     want, _ = np.histogram((pulsar.column("TIME") - 1000) * 0.2 % 1, 16, (0, 1))
     assert np.array_equal(profile.counts, want)
+    # with units: other times and frequencies, and periods
+    again = periodogram(pulsar, dt=500 * u.ms, segment=100 * u.s)
+    np.testing.assert_array_equal(again.power, power.power)
+    assert epoch_folding(pulsar, trials * 1000 * u.mHz, nbin=16).best == pytest.approx(found.best)
+    assert epoch_folding(pulsar, 1 / trials * u.s, nbin=16).best == pytest.approx(found.best)
+    np.testing.assert_array_equal(fold(pulsar, 5 * u.s, nbin=16, epoch=1000 * u.s).counts, profile.counts)
+    for call in (
+        lambda: periodogram(pulsar, dt=0.5 * u.keV),
+        lambda: epoch_folding(pulsar, trials * u.arcsec),
+        lambda: fold(pulsar, 0.2 * u.m),
+    ):
+        with pytest.raises(UnitError):
+            call()
     for call in (
         lambda: periodogram(pulsar),
         lambda: periodogram(pulsar, dt=0.5, segment=1e4),

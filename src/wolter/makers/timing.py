@@ -12,6 +12,7 @@ from wolter.data.curves import to_stingray
 from wolter.data.events import EventList
 from wolter.data.light_curve import LightCurve
 from wolter.errors import DataError
+from wolter.units import to_seconds, to_value
 
 __all__ = ["Folding", "Periodogram", "Profile", "epoch_folding", "fold", "periodogram"]
 
@@ -91,8 +92,8 @@ def _stingray(name: str) -> Any:
 def periodogram(
     data: LightCurve | EventList,
     *,
-    dt: float | None = None,
-    segment: float | None = None,
+    dt: Any = None,
+    segment: Any = None,
     norm: Literal["leahy", "frac", "abs", "none"] = "leahy",
 ) -> Periodogram:
     """Power spectrum of a light curve or of events.
@@ -100,11 +101,11 @@ def periodogram(
     Parameters
     ----------
     data : LightCurve or EventList
-    dt : float, optional
-        Time resolution (s) for events.
-    segment : float, optional
-        Length (s) of the segments whose power spectra are averaged; by default the longest good time interval is
-        taken as one segment. Segments do not reach over gaps.
+    dt : Quantity or float, optional
+        Time resolution (a bare number is in s) for events.
+    segment : Quantity or float, optional
+        Length (a bare number is in s) of the segments whose power spectra are averaged; by default the longest good
+        time interval is taken as one segment. Segments do not reach over gaps.
     norm : str
         See `Periodogram`.
 
@@ -120,12 +121,12 @@ def periodogram(
     stingray = _stingray("stingray")
     if isinstance(data, EventList) and dt is None:
         raise DataError("a periodogram of events needs a time resolution", cure="Give dt= in seconds.")
-    step = float(dt) if dt is not None else data.timedel if isinstance(data, LightCurve) else 0.0
+    step = _in("s", dt, "dt") if dt is not None else data.timedel if isinstance(data, LightCurve) else 0.0
     if not step > 0:
-        raise DataError(f"dt = {dt} s; a positive time is meant")
+        raise DataError(f"dt = {step} s; a positive time is meant")
     source = to_stingray(data)
     longest = float(np.max(np.diff(source.gti, axis=1)))
-    length = longest if segment is None else float(segment)
+    length = longest if segment is None else _in("s", segment, "segment")
     if length > longest * (1 + 1e-9) or length < 2 * step:
         raise DataError(
             f"segments of {length:g} s do not fit: the longest good time interval has {longest:g} s, the resolution is "
@@ -137,6 +138,21 @@ def periodogram(
     return Periodogram(np.asarray(made.freq), np.asarray(made.power, dtype=float), error, norm, int(made.m))
 
 
+def _in(unit: str, value: Any, name: str) -> Any:
+    """Seconds or hertz of a Quantity (periods become frequencies); bare numbers are taken as they are.
+
+    Raises
+    ------
+    UnitError
+        For another kind of unit.
+    """
+    if not hasattr(value, "unit"):
+        return np.asarray(value, dtype=float)[()]
+    if unit == "Hz" and str(value.unit) in ("s", "ms", "min", "h", "d"):
+        return 1.0 / to_seconds(value, name)
+    return np.asarray(to_value(value, unit, name), dtype=float)[()]
+
+
 def epoch_folding(events: EventList, frequencies: ArrayLike, *, nbin: int = 32, fdot: float = 0.0) -> Folding:
     """Epoch folding search over trial frequencies.
 
@@ -144,8 +160,8 @@ def epoch_folding(events: EventList, frequencies: ArrayLike, *, nbin: int = 32, 
     ----------
     events : EventList
         Selected events (barycentred, if that matters).
-    frequencies : float[n]
-        Trial frequencies, Hz.
+    frequencies : Quantity or float[n]
+        Trial frequencies (bare numbers are in Hz) or periods.
     nbin : int
         Phase bins.
     fdot : float
@@ -161,7 +177,7 @@ def epoch_folding(events: EventList, frequencies: ArrayLike, *, nbin: int = 32, 
         Stingray is missing, or there are no events or frequencies.
     """
     search = _stingray("stingray.pulse.search")
-    trials = np.atleast_1d(np.asarray(frequencies, dtype=float))
+    trials = np.atleast_1d(_in("Hz", frequencies, "frequencies"))
     if not trials.size or not (trials > 0).all() or nbin < 2:
         raise DataError("epoch folding needs positive frequencies and two phase bins at least")
     time, gti = _times(events)
@@ -176,29 +192,30 @@ def epoch_folding(events: EventList, frequencies: ArrayLike, *, nbin: int = 32, 
     return Folding(trials, statistic, nbin, float(trials[best]), probability)
 
 
-def fold(
-    events: EventList, frequency: float, *, nbin: int = 32, fdot: float = 0.0, epoch: float | None = None
-) -> Profile:
+def fold(events: EventList, frequency: Any, *, nbin: int = 32, fdot: float = 0.0, epoch: Any = None) -> Profile:
     """Pulse profile at one frequency.
 
     Parameters
     ----------
     events : EventList
-    frequency, fdot : float
-        Hz and Hz/s at `epoch`.
+    frequency : Quantity or float
+        Frequency (a bare number is in Hz) or period, at `epoch`.
     nbin : int
-    epoch : float, optional
-        Mission time (s) of phase 0; by default the start of the good time.
+    fdot : float
+        Frequency derivative, Hz/s.
+    epoch : Quantity or float, optional
+        Mission time (a bare number is in s) of phase 0; by default the start of the good time.
 
     Returns
     -------
     Profile
     """
     pulsar = _stingray("stingray.pulse.pulsar")
-    if not frequency > 0:
-        raise DataError(f"a frequency of {frequency} Hz cannot be folded")
+    frequency = float(_in("Hz", frequency, "frequency"))
+    if not (frequency > 0 and np.isfinite(frequency)):
+        raise DataError(f"a frequency of {frequency} Hz cannot be folded", cure="Give a positive frequency or period.")
     time, gti = _times(events)
-    reference = float(gti[0, 0]) if epoch is None else float(epoch)
+    reference = float(gti[0, 0]) if epoch is None else float(_in("s", epoch, "epoch"))
     phase, counts, error = pulsar.fold_events(
         time - reference, frequency, fdot, nbin=nbin, gti=gti - reference, ref_time=0.0, expocorr=False
     )
