@@ -30,7 +30,7 @@ from wolter.missions._exposure import (
     find_file,
     open_table,
 )
-from wolter.missions.xmm_epic.geometry import CAMERAS, Camera, ccd_from_events, field_of_view
+from wolter.missions.xmm_epic.geometry import CAMERAS, Camera, ccd_from_events, field_of_view, nominal_pn
 from wolter.missions.xmm_epic.vignetting import grating_factor, vignetting
 
 if TYPE_CHECKING:
@@ -90,8 +90,8 @@ def inputs_of_files(
             cure="Use an imaging exposure.",
         )
     pointing = _attitude(attitude)
-    camera = _camera(name, events, pointing)
     told: list[str] = []
+    camera = _camera(name, events, pointing, told)
     planes = []
     with fits.open(events.path) as file:
         good = events.gti_by_ccd or _standard_times(file, events)
@@ -132,12 +132,12 @@ def _vignetting(camera: Camera, gratings: bool) -> Any:
     return both
 
 
-def _camera(name: str, events: EventList, attitude: Attitude) -> Camera:
+def _camera(name: str, events: EventList, attitude: Attitude, told: list[str]) -> Camera:
     """Geometry of the camera: the boresight, for the pn also the rest, from its own events."""
     camera = CAMERAS[name]
     if camera.ccds:
         return _aligned(camera, events, attitude)
-    return _measured(camera, events)
+    return _measured(camera, events, told)
 
 
 def _aligned(camera: Camera, events: EventList, attitude: Attitude) -> Camera:
@@ -173,25 +173,36 @@ def _aligned(camera: Camera, events: EventList, attitude: Attitude) -> Camera:
 
 
 _ENOUGH, _PLENTY = 1000, 20000  # events, each placed to 0.3 arcsec
+_FEW = 30  # events of the pn camera without which nothing is known
 _FAR = 2.0  # arcsec
 _SIDE = 51840  # pixels of the events' sky frame
 
 
-def _measured(camera: Camera, events: EventList) -> Camera:
+def _measured(camera: Camera, events: EventList, told: list[str]) -> Camera:
     """Boresight, turn and CCD positions from events: their RAW, DET and sky coordinates."""
     rows = events.read_columns(["RAWX", "RAWY", "DETX", "DETY", "X", "Y", "CCDNR"])
     det = np.column_stack([rows["DETX"], rows["DETY"]]).astype(np.float64)
     raw = np.column_stack([rows["RAWX"], rows["RAWY"]])
     number = np.asarray(rows["CCDNR"], dtype=int) % 20
-    ccds = {
-        int(c): m for c in np.unique(number) if (m := ccd_from_events(raw[number == c], det[number == c])) is not None
-    }
-    if not ccds:
+    if len(det) < _FEW:
         raise DataError(
             f"{len(det)} events are too few to tell where the CCDs of this camera lie",
             file=events.path,
             cure="Give the whole event list, not a selection of it.",
         )
+    layout = nominal_pn().ccds
+    found = {ccd: ccd_from_events(raw[number == ccd], det[number == ccd]) for ccd in layout}
+    unknown = [ccd for ccd, relation in found.items() if relation is None]
+    ccds = {ccd: layout[ccd] if relation is None else relation for ccd, relation in found.items()}
+    if unknown:
+        # The layout as a whole lies where the events are.
+        known = np.isin(number, list(layout))
+        nominal = np.stack([layout[c] for c in number[known].tolist()])
+        off = det[known] - (nominal[:, :, :2] @ raw[known, :, None])[:, :, 0] - nominal[:, :, 2]
+        for ccd in unknown:
+            ccds[ccd] = layout[ccd] + np.column_stack([np.zeros((2, 2)), np.median(off, axis=0)])
+        names = ", ".join(map(str, unknown))
+        assume(f"CCD {names}: too few events to tell where it lies; it is placed by the nominal layout", told)
     wcs = events.wcs
     sky = np.column_stack([rows["X"], rows["Y"]]).astype(np.float64)
     valid = (sky > 0).all(axis=1)
@@ -216,12 +227,9 @@ _PN_AXIS = (-1480.0, 1960.0)
 def _plane(
     file: fits.FitsFile, events: EventList, camera: Camera, ccd: int, gti: GTI, told: list[str]
 ) -> DetectorPlane | None:
-    """One CCD; None if it was not read out, or its place is not known."""
+    """One CCD; None if it was not read out."""
     frames = file.get(f"EXPOSU{ccd:02d}")
     if not isinstance(frames, fits.TableHDU) or frames.nrows == 0 or gti.exposure <= 0:
-        return None
-    if ccd not in camera.ccds:
-        assume(f"CCD {ccd} has too few events to tell where it lies: it is left out", told)
         return None
     rows = frames.read(["TIME", "TIMEDEL", "FRACEXP"])
     order = np.argsort(rows["TIME"])

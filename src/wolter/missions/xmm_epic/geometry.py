@@ -6,7 +6,10 @@ agree to one unit between them, boresights to two units and angles to 0.001 deg.
 columns with good events, in eighths of the sides (three events a row and eighth: half a pixel), and the rim of the
 field of view, in 36 sectors (20 events in 100 units and sector), which departs by up to five pixels from the circles
 that the XMM-Newton Extended Source Analysis Software selects with (Snowden & Kuntz, ESAS Cookbook); its boxes are
-those of that software. The pn relations are taken from the events at hand, its field of view from the same software.
+those of that software. The pn relations are taken from the events at hand, its field of view from the same software;
+the nominal layout, of simulations and of CCDs with too few events, is that of published figures: two rows of six CCDs
+of 64 x 200 pixels of 4.1 arcsec, read out at the outer edges, with gaps of a few pixels, the boresight on CCD 4 close
+to its inner corner (Strueder et al. 2001, A&A 365, L18).
 The optical axes are the positions that exposure maps of the observatory's own software record (XCEN, YCEN), in
 detector coordinates, mean of two observations 9 arcsec apart.
 """
@@ -14,14 +17,14 @@ detector coordinates, mean of two observations 9 arcsec apart.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CAMERAS", "UNIT_ARCSEC", "Camera", "ccd_from_events", "field_of_view"]
+__all__ = ["CAMERAS", "UNIT_ARCSEC", "Camera", "ccd_from_events", "field_of_view", "nominal_pn"]
 
 UNIT_ARCSEC = 0.05
 
@@ -184,6 +187,34 @@ CAMERAS: Mapping[str, Camera] = MappingProxyType(
         ),
     }
 )
+
+
+_PN_UNITS = 82.0  # pixel of pn, in units of 0.05 arcsec
+_PN_PITCH, _PN_CROSS = 65.0, 3.0  # pixels from one CCD to the next, and more between the halves
+_PN_CENTRE = (-2196.0, -1110.0)  # DETX, DETY of the middle of the camera
+_PN_ROWS = ((3, 2, 1, 4, 5, 6), (12, 11, 10, 7, 8, 9))
+_PN_AIM = (36.0, 190.0)  # RAWX, RAWY on CCD 4
+_PN_AXIS = (1480.0, 1960.0)  # DETX, DETY of the optical axis, from the boresight
+
+
+def nominal_pn() -> Camera:
+    """Nominal geometry of the pn camera: see the head of this module."""
+    tables = {}
+    for row, numbers in enumerate(_PN_ROWS):
+        sign = -1.0 if row == 0 else 1.0  # rows are counted from the outer edge inwards
+        for column, number in enumerate(numbers):
+            x = (column - 2.5) * _PN_PITCH + (_PN_CROSS / 2 if column > 2 else -_PN_CROSS / 2) - 32.5
+            matrix = np.array([[1.0, 0.0, x], [0.0, sign, -sign * (200.5 + _PN_CROSS / 2)]]) * _PN_UNITS
+            matrix[:, 2] += _PN_CENTRE
+            tables[number] = matrix
+    boresight = tables[4] @ np.array([*_PN_AIM, 1.0])
+    axis = boresight + np.array(_PN_AXIS)
+    return replace(
+        CAMERAS["PN"],
+        boresight=(float(boresight[0]), float(boresight[1])),
+        optical_axis=(float(axis[0]), float(axis[1])),
+        ccds=dict(sorted(tables.items())),
+    )
 
 
 def ccd_from_events(raw: NDArray[Any], det: NDArray[Any]) -> NDArray[np.float64] | None:

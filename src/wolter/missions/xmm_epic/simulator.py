@@ -6,16 +6,11 @@ data subspace that binds CCDs to their good times, as SAS writes them. Figures u
 less the readout); quiescent background of 5e-3 (pn) and 1.5e-3 counts/s/arcmin2 (MOS) in 0.5-10 keV (of the order of
 Read & Ponman 2003, A&A 409, 395); the pointing wanders by 1 arcsec. Gaps in the good time stand for flares. Rows of
 EXPOSUnn of pn hold many frames. Pile-up and out-of-time events are left out.
-
-The pn camera has a nominal layout from its published figures: two rows of six CCDs of 64 x 200 pixels of 4.1 arcsec,
-read out at the outer edges, with gaps of a few pixels, the boresight on CCD 4 close to its inner corner (Strueder et
-al. 2001, A&A 365, L18).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +19,7 @@ import numpy as np
 from wolter import fits
 from wolter.gti import GTI
 from wolter.mission import Mission
-from wolter.missions.xmm_epic.geometry import CAMERAS, UNIT_ARCSEC, field_of_view
+from wolter.missions.xmm_epic.geometry import CAMERAS, UNIT_ARCSEC, field_of_view, nominal_pn
 from wolter.missions.xmm_epic.geometry import Camera as Geometry
 from wolter.missions.xmm_epic.psf import KING
 from wolter.missions.xmm_epic.vignetting import grating_factor, vignetting
@@ -33,7 +28,7 @@ from wolter.simulate.layout import Clock, gti_table, responses_of, sky_columns, 
 from wolter.simulate.observation import Scene
 from wolter.simulate.simulator import Made, Plan, Simulator, told_of
 
-__all__ = ["nominal_pn", "simulate"]
+__all__ = ["simulate"]
 
 CLOCK = Clock(50814, 0.0, split=False)
 START = 760000000.0  # s: early 2022
@@ -45,33 +40,6 @@ EXPOSURES = {"PN": "S003", "M1": "S001", "M2": "S002"}
 INSTRUMENTS = {"PN": "EPN", "M1": "EMOS1", "M2": "EMOS2"}
 FLAGS = {"PN": ("XMMEA_EP", "(FLAG & 0x2fb0024) == 0"), "M1": ("XMMEA_EM", "(FLAG & 0x766ba000) == 0")}
 FLAGS["M2"] = FLAGS["M1"]
-
-_PN_UNITS = 82.0  # pixel of pn, in units of 0.05 arcsec
-_PN_PITCH, _PN_CROSS = 65.0, 3.0  # pixels from one CCD to the next, and more between the halves
-_PN_CENTRE = (-2196.0, -1110.0)  # DETX, DETY of the middle of the camera
-_PN_ROWS = ((3, 2, 1, 4, 5, 6), (12, 11, 10, 7, 8, 9))
-_PN_AIM = (36.0, 190.0)  # RAWX, RAWY on CCD 4
-_PN_AXIS = (1480.0, 1960.0)  # DETX, DETY of the optical axis, from the boresight
-
-
-def nominal_pn() -> Geometry:
-    """Nominal geometry of the pn camera; see the head of this module."""
-    tables = {}
-    for row, numbers in enumerate(_PN_ROWS):
-        sign = -1.0 if row == 0 else 1.0  # rows are counted from the outer edge inwards
-        for column, number in enumerate(numbers):
-            x = (column - 2.5) * _PN_PITCH + (_PN_CROSS / 2 if column > 2 else -_PN_CROSS / 2) - 32.5
-            matrix = np.array([[1.0, 0.0, x], [0.0, sign, -sign * (200.5 + _PN_CROSS / 2)]]) * _PN_UNITS
-            matrix[:, 2] += _PN_CENTRE
-            tables[number] = matrix
-    boresight = tables[4] @ np.array([*_PN_AIM, 1.0])
-    axis = boresight + np.array(_PN_AXIS)
-    return replace(
-        CAMERAS["PN"],
-        boresight=(float(boresight[0]), float(boresight[1])),
-        optical_axis=(float(axis[0]), float(axis[1])),
-        ccds=dict(sorted(tables.items())),
-    )
 
 
 def _make(plan: Plan) -> Made:
