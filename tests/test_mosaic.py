@@ -163,6 +163,23 @@ def test_rate_map_refuses_what_does_not_belong_together(pairs):
         ExposureMap(data=-np.ones((3, 3)))
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("swift/1whsp_0126+33_00085374001/sw00085374001xpc_sk.img.gz", "TOTCTS = 553"),
+        ("xmm/a907_0201903501/0201903501_mos1_exp1-0.50-2.00keVimg.fits", "HDUCLAS2 = TOTAL"),
+        ("nustar/sol_80415201001/nu80415201001A06_chu2_S_cl_grade0_sk.img", "HDUCLAS2 = ALL"),
+    ],
+)
+def test_images_of_counts_are_no_exposure_maps(shared, name, told):
+    """Images of three mission pipelines given in the place of the map."""
+    with pytest.raises(DataError, match=rf"no exposure map but an image of counts \({told}\)"):
+        ExposureMap.read(shared(name))
+    image = Image.read(shared(name))
+    with pytest.raises(DataError, match="image of counts"):
+        RateMap(image, image)
+
+
 def test_what_an_image_without_sky_says():
     plain = Image(data=np.ones((5, 5)))
     with pytest.raises(DataError, match="no coordinates on the sky"):

@@ -28,7 +28,7 @@ class ExposureMap(Image):
     Raises
     ------
     DataError
-        If the array has not two axes, or a value is negative.
+        If the array has not two axes, a value is negative, or the header tells that these are counts.
     """
 
     plot: ClassVar[Figures] = Figures("image")
@@ -39,8 +39,24 @@ class ExposureMap(Image):
             self.data = self.data.astype(np.float64)
         if np.any(self.data < 0):
             raise DataError("exposures are negative", file=self.path, cure="Check that this is an exposure map.")
+        told = self._counts()
+        if told:
+            raise DataError(
+                f"this is no exposure map but an image of counts ({told})",
+                file=self.path,
+                cure="Give the map of its exposure (wolter expmap makes one).",
+            )
         if not self.unit:
             self.header.set("BUNIT", "s", "seconds")
+
+    def _counts(self) -> str:
+        """What in the header tells that the pixels are counts; nothing if they may be seconds."""
+        if self.unit:
+            return f"BUNIT = {self.unit}" if self.unit.strip().lower() in ("count", "counts", "ct") else ""
+        kind = str(self.header.get("HDUCLAS2", "") or "").strip().upper()
+        if kind in ("TOTAL", "ALL", "NET", "BKG"):
+            return f"HDUCLAS2 = {kind}"
+        return f"TOTCTS = {self.header['TOTCTS']}" if "TOTCTS" in self.header else ""
 
     @property
     def energy(self) -> tuple[float, float] | None:
@@ -85,6 +101,10 @@ class ExposureMap(Image):
             header.set("E_MIN", float(energy[0]), "[keV] lower end of the band")
             header.set("E_MAX", float(energy[1]), "[keV] upper end of the band")
         return cls(data=data, header=header, **fields)
+
+    def _content(self) -> str:
+        how = "with" if self.vignetted else "without"
+        return f"up to {np.nan_to_num(self.data).max(initial=0):.1f} s, {how} vignetting"
 
     @staticmethod
     def _combined(blocks: NDArray[Any]) -> NDArray[Any]:
