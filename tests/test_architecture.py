@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -108,3 +109,29 @@ def test_module_keeps_the_house_rules(path):
         if token.type in (tokenize.NAME, tokenize.STRING, tokenize.COMMENT):
             found = MISSION_NAMES.search(token.string)
             assert not found, f"line {token.start[0]} names {found and found.group()}: knowledge in the wrong room"
+
+
+def _calls(path: Path) -> list[tuple[int, str, ast.Call]]:
+    """Calls in a module: line, dotted name of what is called, node."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [(n.lineno, ast.unparse(n.func), n) for n in ast.walk(tree) if isinstance(n, ast.Call)]
+
+
+def test_nothing_forks_changes_the_folder_or_uses_a_shell():
+    """Executors are the caller's; the one child process that the package starts gets a list of words."""
+    bad = {"os.fork", "os.forkpty", "os.chdir", "os.fchdir", "contextlib.chdir", "chdir", "os.system", "os.popen"}
+    found = []
+    for path in sorted(SOURCE.rglob("*.py")):
+        for line, name, call in _calls(path):
+            words = {k.arg: k.value for k in call.keywords}
+            shell = isinstance(words.get("shell"), ast.Constant) and words["shell"].value  # type: ignore[union-attr]
+            pool = name.rpartition(".")[2] in (
+                "ProcessPoolExecutor",
+                "Pool",
+                "Process",
+                "get_context",
+                "set_start_method",
+            )
+            if name in bad or shell or pool or name.startswith(("subprocess.getoutput", "multiprocessing.", "mp.")):
+                found.append(f"{path.relative_to(SOURCE)}:{line}: {name}")
+    assert found == []
