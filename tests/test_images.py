@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits as afits
 
+from events_support import uniform, write_events
 from wolter import Observation, fits
 from wolter.data import EventList, ExposureMap, Image, ImageGrid, RateMap
 from wolter.errors import DataError, RegionError, UnitError
@@ -168,3 +169,14 @@ def test_rate_map_of_another_band(mos):
         RateMap(image, seconds)
     assert seconds.vignetted
     assert seconds.energy == (2.5, 10.0)
+
+
+def test_events_beside_the_pixels_are_not_called_unselected(tmp_path):
+    """Coordinates of another kind, here 500 pixels off the plane: the message says where the image is."""
+    data = uniform(200)
+    events = EventList.read(write_events(tmp_path / "e.fits", data | {"X": data["X"] + 500}))
+    with pytest.raises(DataError, match=r"none of \d+ events lies on the image \(X 1 to 100, Y 1 to 100\)"):
+        make_image(events, bounds=(1, 100, 1, 100))
+    assert make_image(events, bounds=(501, 600, 1, 100)).data.sum() == events.count()
+    with pytest.raises(DataError, match="no event is left"):
+        make_image(events.select(pi=(3, 3), expression="PI == 4"), bounds=(501, 600, 1, 100))

@@ -66,7 +66,8 @@ class ImageAccumulator:
         columns: TanWCS | None = None,
     ) -> None:
         self._x, self._y, self.grid = x, y, grid
-        self._null, self._band, self._wcs = null, band, columns
+        self._band, self._wcs = band, columns
+        self._null = [(name, value) for name, value in zip((x, y), null, strict=True) if self._legal(value)]
         self._slots = np.zeros(1 + grid.nx * grid.ny, dtype=np.int32)  # the first is for what does not count
 
     @property
@@ -82,7 +83,7 @@ class ImageAccumulator:
         if self._band is not None:
             name, lo, hi = self._band
             tests += [part[name] >= lo, part[name] <= hi]
-        tests += [v != null for v, null in zip((x, y), self._null, strict=True) if self._legal(null)]
+        tests += [part[name] != null for name, null in self._null]
         good = reduce(np.logical_and, tests) if tests else None
         np.add.at(self._slots, self._slots_of(x, y, good), np.int32(1))
 
@@ -350,14 +351,26 @@ def make_images(
         ImageAccumulator(x, y, pixels, null=null, columns=wcs, band=None if c is None else (events.energy_column, *c))
         for c in channels
     ]
-    run_pass(narrowed, fills)
+    number = run_pass(narrowed, fills)
     made = []
     for band, fill in zip(bands, fills, strict=True):
         if not allow_empty and not fill.image.any():
-            raise no_counts(events)
+            raise _outside(events, number, x, y, pixels) if number and len(fills) == 1 else no_counts(events)
         header = _grid_header(events, x, y, pixels, bins)
         made.append(_image(events if band is None else events.select(energy=band), fill, header, task, band))
     return made
+
+
+def _outside(events: EventList, number: int, x: str, y: str, pixels: ImageGrid) -> DataError:
+    """The error of events that lie beside the pixels of the image."""
+    (x0, y0), (bx, by) = pixels.first, pixels.steps
+    return DataError(
+        f"none of {number} events lies on the image ({x} {x0:g} to {x0 + bx * pixels.nx - 1:g}, "
+        f"{y} {y0:g} to {y0 + by * pixels.ny - 1:g})",
+        file=events.path,
+        hdu=events.hdu_name,
+        cure="Give bounds= or grid= (--like), or another frame, and check the coordinates of the events.",
+    )
 
 
 def _pixels(events: EventList, x: str, y: str, binning: Any, grid: Any, bounds: Any) -> ImageGrid:
