@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,12 @@ class RegionCut:
     y: str
     region: RegionSet
     pixels: PixelRegion
+
+    @cached_property
+    def box(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Limits of x and of y, outside which no event lies in the region."""
+        xmin, xmax, ymin, ymax = replace(self.pixels, bounds=None).bounding_box()
+        return _box_side(xmin, xmax), _box_side(ymin, ymax)
 
 
 @dataclass(frozen=True)
@@ -267,30 +274,28 @@ class _Rows:
 
 def _box_side(lo: float, hi: float) -> tuple[float, float]:
     """Limits widened so that comparing in single precision loses no event on the edge."""
-    margin = 1e-3 + 1e-6 * max(abs(lo), abs(hi)) if np.isfinite(lo + hi) else 0.0
+    margin = 1e-3 + 1e-6 * max(abs(lo), abs(hi)) if math.isfinite(lo + hi) else 0.0
     return lo - margin, hi + margin
 
 
 def _within(values: NDArray[Any], lo: float, hi: float) -> NDArray[np.bool_]:
     """lo <= values <= hi in the precision of the values; open sides are not compared."""
     if values.dtype.kind in "iu":  # with whole limits they need not become doubles
-        lo = math.ceil(lo) if np.isfinite(lo) else lo
-        hi = math.floor(hi) if np.isfinite(hi) else hi
-    if np.isfinite(lo) and np.isfinite(hi):
+        lo = math.ceil(lo) if math.isfinite(lo) else lo
+        hi = math.floor(hi) if math.isfinite(hi) else hi
+    if math.isfinite(lo) and math.isfinite(hi):
         mask = values >= lo
         mask &= values <= hi
         return mask
-    if np.isfinite(lo):
+    if math.isfinite(lo):
         return values >= lo
-    return values <= hi if np.isfinite(hi) else np.ones(len(values), dtype=bool)
+    return values <= hi if math.isfinite(hi) else np.ones(len(values), dtype=bool)
 
 
 def _in_regions(rows: _Rows, cuts: Sequence[RegionCut]) -> bool:
     for cut in cuts:
-        xmin, xmax, ymin, ymax = replace(cut.pixels, bounds=None).bounding_box()
-        if not rows.keep(_within(rows.get(cut.x), *_box_side(xmin, xmax))):
-            return False
-        if not rows.keep(_within(rows.get(cut.y), *_box_side(ymin, ymax))):
+        x_side, y_side = cut.box
+        if not rows.keep(_within(rows.get(cut.x), *x_side)) or not rows.keep(_within(rows.get(cut.y), *y_side)):
             return False
         rows.drop()
         x, y = rows.get_nullable(cut.x), rows.get_nullable(cut.y)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -221,7 +222,7 @@ class ImageGrid:
         Slot 0 is for what does not count: values outside the grid, and those for which `good` is False. Some or all of
         these may be left out.
         """
-        if not self._whole(x, y):
+        if not (self._whole and all(v.dtype.kind == "i" and v.dtype.isnative for v in (x, y))):
             if good is not None and not good.all():
                 chosen = np.flatnonzero(good)  # several times faster than picking by a mask
                 x, y = x[chosen], y[chosen]
@@ -244,12 +245,12 @@ class ImageGrid:
             j *= inside
         return j.view(np.int64 if wide is np.uint64 else np.int32)
 
-    def _whole(self, x: NDArray[Any], y: NDArray[Any]) -> bool:
-        """Whether columns and bins are whole numbers, small enough for 32 bits."""
+    @cached_property
+    def _whole(self) -> bool:
+        """Whether the bins are of whole numbers, small enough for 32 bits."""
         numbers = (*self.first, *self.steps)
         small = all(float(n).is_integer() and abs(n) < 2**30 for n in numbers) and self.nx * self.ny < 2**31
-        small = small and max(n * b for n, b in zip((self.nx, self.ny), self.steps, strict=True)) <= 2**30
-        return small and all(v.dtype.kind == "i" and v.dtype.isnative for v in (x, y))
+        return small and max(n * b for n, b in zip((self.nx, self.ny), self.steps, strict=True)) <= 2**30
 
     def column_to_pixel(self, x: Any, y: Any) -> tuple[Any, Any]:
         """Image pixels (the first is 1) of column values."""
