@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from wolter import fits
 from wolter._progress import each
 from wolter.data.event_files import chosen_event_files, latest_event_files
-from wolter.errors import FitsError, MissionError, ParameterError, ResponseError, suggest
+from wolter.data.observation_files import about_file, candidates, file_listing, first_headers
+from wolter.errors import MissionError, ParameterError, ResponseError, suggest
 from wolter.makers.jobs import make_images, make_light_curve, make_spectra
 from wolter.mission import FileRole, Mission, mission_of
 
@@ -23,16 +24,11 @@ if TYPE_CHECKING:
 
     from wolter.caldb import Caldb
     from wolter.data import EventList, ExposureMap, Image, ImageGrid, LightCurve, Spectrum, SpectrumSet
+    from wolter.data._tables import Listing
     from wolter.makers import PolarisationCube
     from wolter.sky import RegionSet
 
 __all__ = ["Observation"]
-
-_ENDINGS = (
-    *(".fits", ".fit", ".ftz", ".evt", ".pha", ".pi", ".img", ".lc", ".flc", ".arf", ".rmf", ".rsp", ".mrf", ".hk"),
-    *(".cat", ".ds", ".att", ".orb", ".attorb", ".mkf", ".ehk", ".gti", ".exp", ".expo", ".bimg", ".fpix"),
-)
-_PACKED = ("", ".gz", ".xz")
 
 
 class Observation:
@@ -87,8 +83,8 @@ class Observation:
             if one not in remote and not one.exists():
                 raise MissionError("no such file or folder", file=one)
         self.path = paths[0] if len(paths) == 1 else Path(os.path.commonpath([p.absolute() for p in paths]))
-        files = [file for one in paths for file in ([one] if one in remote else _candidates(one))]
-        headers = {file: _first_headers(remote.get(file) or file) for file in files}
+        files = [file for one in paths for file in ([one] if one in remote else candidates(one))]
+        headers = {file: first_headers(remote.get(file) or file) for file in files}
         if mission is None:
             found = {m.name: m for h in headers.values() if (m := mission_of(h)).telescop}
             if len(found) > 1:
@@ -116,6 +112,21 @@ class Observation:
             kinds[file.role] = kinds.get(file.role, 0) + 1
         held = ", ".join(f"{n} {role}" for role, n in sorted(kinds.items()))
         return f"<Observation {self.obsid} of {self.mission.title}: {held}>"
+
+    def __str__(self) -> str:
+        return self._listing().text()
+
+    def _repr_html_(self) -> str:
+        return self._listing().html()
+
+    def _listing(self) -> Listing:
+        """The files as a table; a star marks the event lists that products are made from."""
+        try:
+            used = {file.path: name for name, file in self.event_files.items()}
+        except MissionError:  # none, or a choice that is left to the user
+            used = {}
+        about = [about_file(file, self.headers(file.path)) for file in self.files]
+        return file_listing(about, self.path, used, title=f"Observation {self.obsid} of {self.mission.title}")
 
     def _obsid(self, headers: list[list[fits.Header]]) -> str:
         ids = {str(h.get("OBS_ID", "")).strip() for group in headers for h in group} - {""}
@@ -243,7 +254,7 @@ class Observation:
         detectors : sequence of str, optional
             Only these detectors.
         output : path-like, optional
-            Folder in which the spectra are written, with BACKFILE, RESPFILE and ANCRFILE set.
+            Folder in which the spectra are written, with BACKFILE, RESPFILE and ANCRFILE set; made if there is none.
         overwrite : bool
             Whether existing files may be replaced.
         exposure_maps : mapping of str to ExposureMap, optional
@@ -339,13 +350,13 @@ class Observation:
         jobs = [(events, list(bands), options) for events in chosen.values()]
         return dict(zip(chosen, each(make_images, jobs, "making images", executor=executor), strict=True))
 
-    def exposure_map(self, detector: str, *, energy: Any = None, **options: Any) -> ExposureMap:
+    def exposure_map(self, detector: str | None = None, *, energy: Any = None, **options: Any) -> ExposureMap:
         """Exposure map of a detector; see `exposure_maps`.
 
         Parameters
         ----------
-        detector : str
-            One of the observation's detectors.
+        detector : str, optional
+            One of the observation's detectors; need not be named if there is only one.
         energy : Quantity, optional
             Energy, or pair of energies of a band, at which vignetting is taken.
         **options
@@ -355,7 +366,7 @@ class Observation:
 
     def exposure_maps(
         self,
-        detector: str,
+        detector: str | None = None,
         energies: Sequence[Any] = (None,),
         *,
         like: Image | ImageGrid | None = None,
@@ -367,8 +378,8 @@ class Observation:
 
         Parameters
         ----------
-        detector : str
-            One of the observation's detectors.
+        detector : str, optional
+            One of the observation's detectors; need not be named if there is only one.
         energies : sequence of Quantity
             Energies or bands at which vignetting is taken; None for plain live time.
         like : Image or ImageGrid, optional
@@ -389,6 +400,14 @@ class Observation:
         """
         from wolter.makers.exposure import exposure_maps
 
+        if detector is None:
+            if len(self.events) > 1:
+                raise MissionError(
+                    f"the observation has several detectors ({', '.join(self.events)})",
+                    file=self.path,
+                    cure="Name one of them.",
+                )
+            detector = next(iter(self.events))
         events = self._chosen([detector])[detector]
         inputs = self.mission.load("exposure")(self, detector, **({"events": events} | options))
         if like is None:
@@ -489,32 +508,6 @@ class Observation:
         )
 
 
-def _candidates(path: Path) -> list[Path]:
-    """Files that may be FITS, by their endings; hidden ones are what interrupted writing left."""
-    if path.is_file():
-        return [path]
-    endings = tuple(e + p for e in _ENDINGS for p in _PACKED)
-    found = (f for f in path.rglob("*") if f.name.lower().endswith(endings) and not f.name.startswith("."))
-    return sorted(f for f in found if f.is_file())
-
-
-def _first_headers(path: Path | str, number: int = 3) -> list[fits.Header]:
-    """Headers of the first HDUs, read without the data behind the last of them."""
-    with fits.open(path) as file:
-        headers = []
-        for index in range(number):
-            try:
-                hdu = file[index]
-            except FitsError:
-                if index == 0:
-                    raise
-                break
-            headers.append(hdu.header)
-            if str(hdu.header.get("EXTNAME", "")).strip().upper() == "EVENTS":
-                break
-        return headers
-
-
 def _named_from(folder: Path, file: str | os.PathLike[str]) -> str:
     """How a product in a folder names a file: relative if it is near, so that both can move; absolute if it is not."""
     relative = os.path.relpath(file, folder)
@@ -570,6 +563,7 @@ def _write_spectra(
     """Write source and background spectra (``<mission>_det<n>_src_I.pha``); all of them, or none on an error."""
     from wolter.data import SpectrumSet
 
+    folder.mkdir(parents=True, exist_ok=True)
     plan: list[tuple[Spectrum, Path, Path | None]] = []
     for spectrum, stem in zip(spectra, stems, strict=True):
         letter = "" if spectrum.stokes is None else "_" + "IQU"[spectrum.stokes]

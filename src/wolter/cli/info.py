@@ -24,11 +24,12 @@ def command(path: str, show_header: bool, as_json: bool) -> None:
 
 
 def _observation(path: str) -> tuple[dict[str, Any], list[str]]:
+    from wolter.data.observation_files import about_file, file_listing
     from wolter.observation import Observation
 
     observation = Observation(path)
     used = {f.path: name for name, f in _used(observation).items()}
-    files = [_about(observation, f) | {"used_as": used.get(f.path)} for f in observation.files]
+    files = [about_file(f, observation.headers(f.path)) | {"used_as": used.get(f.path)} for f in observation.files]
     mission = observation.mission
     result = {
         "path": path,
@@ -39,7 +40,7 @@ def _observation(path: str) -> tuple[dict[str, Any], list[str]]:
         "notes": list(mission.notes),
     }
     lines = [f"Observation {observation.obsid} of {mission.title}"]
-    lines += _table(files, Path(path))
+    lines += ["  " + line for line in file_listing(files, Path(path), used).lines()]
     if used:
         taken = ", ".join(f"{name} = {file.name}" for file, name in used.items())
         lines.append(f"* event lists that products are made from: {taken}")
@@ -52,59 +53,6 @@ def _used(observation: Any) -> dict[str, Any]:
     if not any(f.role.startswith("events") for f in observation.files):
         return {}
     return dict(observation.event_files)
-
-
-def _about(observation: Any, file: Any) -> dict[str, Any]:
-    """What the headers of one file say."""
-    headers = observation.headers(file.path)
-    table = next((h for h in headers if str(h.get("EXTNAME", "")).strip().upper() == "EVENTS"), None)
-    order = ([] if table is None else [table]) + list(headers)
-    exposure = next((h[k] for h in order for k in ("EXPOSURE", "LIVETIME", "ONTIME") if k in h), None)
-    chosen = next((str(h["FILTER"]).strip() for h in order if str(h.get("FILTER", "")).strip() not in ("", "NONE")), "")
-    return {
-        "path": str(file.path),
-        "role": file.role,
-        "detector": file.detector,
-        "level": file.level,
-        "version": file.version,
-        "mode": file.mode,
-        "filter": file.filter or chosen or None,
-        "exposure": float(exposure) if isinstance(exposure, (int, float)) else None,
-        "events": None if table is None else int(table["NAXIS2"]),
-        "bytes": file.path.stat().st_size,
-    }
-
-
-def _table(files: list[dict[str, Any]], folder: Path) -> list[str]:
-    """The files as lines of a table, events first; a star marks those that products are made from."""
-    heads = ("role", "detector", "mode", "filter", "exposure/s", "events", "size", "file")
-    right = (False, False, False, False, True, True, True, False)
-    rows: list[tuple[str, ...]] = [heads]
-    for f in sorted(files, key=lambda f: (not f["role"].startswith("events"), f["role"], f["detector"] or "")):
-        path = Path(f["path"])
-        rows.append(
-            (
-                f["role"] + ("*" if f["used_as"] else ""),
-                f["detector"] or "",
-                f["mode"] or "",
-                f["filter"] or "",
-                "" if f["exposure"] is None else f"{f['exposure']:.1f}",
-                "" if f["events"] is None else str(f["events"]),
-                _size(f["bytes"]),
-                str(path.relative_to(folder) if path.is_relative_to(folder) else path),
-            )
-        )
-    kept = [i for i in range(len(heads)) if any(row[i] for row in rows[1:])]
-    width = [max(len(row[i]) for row in rows) for i in range(len(heads))]
-    return [
-        "  " + "  ".join(row[i].rjust(width[i]) if right[i] else row[i].ljust(width[i]) for i in kept).rstrip()
-        for row in rows
-    ]
-
-
-def _size(number: int) -> str:
-    """A number of bytes in kB or MB."""
-    return f"{number / 1e6:.1f} MB" if number >= 1e6 else f"{number / 1e3:.0f} kB"
 
 
 def _file(path: str, show_header: bool) -> tuple[dict[str, Any], list[str]]:

@@ -123,7 +123,7 @@ def _area_ratio(source: LightCurve, background: LightCurve) -> float:
 # --- hardness --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HardnessRatio:
     """Hardness of a light curve in bins of time.
 
@@ -145,6 +145,15 @@ class HardnessRatio:
     upper: NDArray[np.float64]
     kind: str
     method: str
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __repr__(self) -> str:
+        formula = {"difference": "(H - S)/(H + S)", "ratio": "H/S", "colour": "log10(S/H)"}[self.kind]
+        known = self.value[np.isfinite(self.value)]
+        middle = f", median {np.median(known):.3g}" if len(known) else ""
+        return f"<HardnessRatio {formula} ({self.method}): {len(self)} bins{middle}>"
 
     @property
     def error(self) -> NDArray[np.float64]:
@@ -280,7 +289,7 @@ def _source_draws(counts: int, background: int, ratio: float, samples: int, rand
 # --- flares ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FlareCut:
     """Good times of a light curve without its flares.
 
@@ -301,6 +310,10 @@ class FlareCut:
     high: float
     kept: NDArray[np.bool_]
     iterations: int
+
+    def __repr__(self) -> str:
+        limits = f"{self.low:.4g} to {self.high:.4g} count/s"
+        return f"<FlareCut: {int(self.kept.sum())} of {len(self.kept)} bins kept ({limits}), {self.gti.exposure:.1f} s>"
 
 
 def flare_filter(
@@ -370,7 +383,7 @@ def flare_filter(
 # --- Bayesian blocks -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Blocks:
     """Stretches of constant rate.
 
@@ -391,6 +404,11 @@ class Blocks:
 
     def __len__(self) -> int:
         return len(self.rate)
+
+    def __repr__(self) -> str:
+        each = ", ".join(f"{r:.4g} +- {e:.2g}" for r, e in zip(self.rate[:5], self.error[:5], strict=True))
+        more = ", ..." if len(self) > 5 else ""
+        return f"<Blocks: {len(self)} stretch{'' if len(self) == 1 else 'es'} of constant rate: {each}{more} count/s>"
 
 
 def bayesian_blocks(data: LightCurve | EventList, *, p0: float = 0.01) -> Blocks:

@@ -323,7 +323,12 @@ def scan_responses(folder: str | PathLike[str], *, cache: dict[Any, Any] | None 
     """
     root = Path(folder)
     if not root.exists():
-        raise ResponseError("the folder with the responses does not exist", file=root)
+        raise ResponseError(
+            "the folder with the responses does not exist",
+            file=root,
+            cure="Name a folder that holds RMF and ARF, or caldb for the calibration database. A simulated observation "
+            "has the responses that it was made with in the folder responses beside it.",
+        )
     store: dict[Any, Any] = {} if cache is None else cache
     out = []
     for path, info in _files(root):

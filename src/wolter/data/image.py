@@ -202,8 +202,25 @@ class Image(ImagePlane):
         return blocks.sum(axis=(1, 3), dtype=blocks.dtype if blocks.dtype.kind == "f" else np.int64)
 
     def __repr__(self) -> str:
-        name = self.path.name if self.path else "in memory"
-        return f"<{type(self).__name__} {name}: {self.shape[1]} x {self.shape[0]}>"
+        return f"<{type(self).__name__} {about(self)}, {self._content()}>"
+
+    def _content(self) -> str:
+        """What the pixels hold together, or at most."""
+        data = np.nan_to_num(self.data)
+        if self.unit.lower() in ("", "count", "counts", "ct"):
+            return f"{data.sum():.10g} counts"
+        return f"up to {data.max(initial=0):.4g} {self.unit}"
+
+
+def about(image: Any) -> str:
+    """Name or detector of an image, its band, and its size."""
+    from wolter.data._tables import detector_of
+
+    header = image.header
+    words = [word for word in (image.path.name if image.path else "", detector_of(header)) if word]
+    if header.get("E_MIN") is not None and header.get("E_MAX") is not None:
+        words.append(f"{header['E_MIN']:g}-{header['E_MAX']:g} keV")
+    return f"{' '.join(words) or 'in memory'}: {image.shape[1]} x {image.shape[0]} pixels"
 
 
 def _plane(shape: tuple[int, ...]) -> bool:

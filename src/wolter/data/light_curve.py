@@ -24,7 +24,7 @@ __all__ = ["LightCurve"]
 _SECONDS = {"": 1.0, "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "d": 86400.0, "day": 86400.0, "days": 86400.0}
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class LightCurve:
     """Count rates in bins of equal length, of which some may be absent.
 
@@ -154,9 +154,36 @@ class LightCurve:
         fits.write(path, blocks, overwrite=overwrite, provenance=provenance or self.provenance)
         return Path(path)
 
+    @property
+    def mean(self) -> tuple[float, float]:
+        """Mean rate over the exposed time and its standard deviation, count/s; NaN without exposed bins."""
+        share = np.where(np.isfinite(self.rate), np.asarray(self.fracexp), 0.0)
+        if not share.sum() > 0:
+            return np.nan, np.nan
+        rate = float((np.nan_to_num(self.rate) * share).sum() / share.sum())
+        return rate, float(np.sqrt(((np.nan_to_num(self.error) * share) ** 2).sum()) / share.sum())
+
     def __repr__(self) -> str:
-        name = self.path.name if self.path else "in memory"
-        return f"<LightCurve {name}: {len(self)} bins of {self.timedel:g} s>"
+        from wolter.data._tables import detector_of
+
+        words = [word for word in (self.path.name if self.path else "", detector_of(self.header)) if word]
+        about = f"{len(self)} bins of {self.timedel:g} s"
+        if len(self):
+            rate, error = self.mean
+            about += f", {np.asarray(self.fracexp).sum() * self.timedel:.1f} s exposed"
+            about += f", {rate:.4g} +- {error:.2g} count/s"
+        return f"<LightCurve {' '.join(words) or 'in memory'}: {about}>"
+
+    def to_table(self) -> Any:
+        """astropy Table of the bins, with units; times are in mission time."""
+        from astropy.table import Table
+
+        return Table(
+            [self.met, self.rate, self.error, self.fracexp],
+            names=["time", "rate", "error", "fracexp"],
+            units=["s", "ct / s", "ct / s", None],
+            meta={"TIMEDEL": self.timedel},
+        )
 
 
 def _rate_table(file: fits.FitsFile) -> fits.TableHDU:

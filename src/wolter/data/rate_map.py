@@ -100,8 +100,11 @@ class RateMap(ImagePlane):
         return self.value_at(position)
 
     def __repr__(self) -> str:
-        name = self.image.path.name if self.image.path else "in memory"
-        return f"<RateMap {name}: {self.shape[1]} x {self.shape[0]}>"
+        from wolter.data.image import about
+
+        longest = np.nan_to_num(self.exposure.data).max(initial=0)
+        counts = np.nan_to_num(self.image.data).sum()
+        return f"<RateMap {about(self.image)}, {counts:.10g} counts in up to {longest:.1f} s>"
 
     def cutout(self, where: Any, size: Any = None) -> RateMap:
         """Part of the map; see `Image.cutout`."""

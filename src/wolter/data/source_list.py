@@ -15,6 +15,7 @@ from wolter._accessor import Figures
 from wolter.errors import OutputError
 
 if TYPE_CHECKING:
+    from wolter.data._tables import Listing
     from wolter.data.image import Image
     from wolter.sky import RegionSet
 
@@ -41,8 +42,10 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "probability": ("", "that the background alone gives as many counts in the radius"),
 }
 
+_FORMATS = {"ra": ".5f", "dec": ".5f", "x": ".2f", "y": ".2f", "counts": ".0f", "probability": ".2g"}
 
-@dataclass(eq=False, kw_only=True)
+
+@dataclass(eq=False, kw_only=True, repr=False)
 class SourceList:
     """Sources found on an image, most significant first.
 
@@ -76,7 +79,34 @@ class SourceList:
         return {name: float(values[key]) for name, values in self.columns.items()}
 
     def __repr__(self) -> str:
-        return f"<SourceList: {len(self)} source{'' if len(self) == 1 else 's'}>"
+        return self._listing().text()
+
+    def _repr_html_(self) -> str:
+        return self._listing().html()
+
+    def _listing(self) -> Listing:
+        """The columns that are looked at first; `to_table` has all."""
+        from wolter.data._tables import Listing
+
+        heads = (
+            "number",
+            "ra/deg",
+            "dec/deg",
+            "error/arcsec",
+            "counts",
+            "net counts",
+            "rate/(count/s)",
+            "significance",
+        )
+        rows = []
+        for k in range(len(self)):
+            one = self[k]
+            values = [f"{one['ra']:.5f}", f"{one['dec']:+.5f}", f"{one['error_radius']:.1f}", f"{one['counts']:.0f}"]
+            values.append(f"{one['net_counts']:.1f} +- {one['net_error']:.1f}")
+            values.append(f"{one['rate']:.3g} +- {one['rate_error']:.1g}")
+            rows.append([str(k + 1), *values, f"{one['significance']:.1f}"])
+        title = f"SourceList: {len(self)} source{'' if len(self) == 1 else 's'}"
+        return Listing(heads, rows, title=title)
 
     def to_table(self) -> Any:
         """astropy Table of the sources, with units."""
@@ -85,7 +115,8 @@ class SourceList:
         table = Table([np.arange(1, len(self) + 1)], names=["number"], meta=dict(self.header.items()))
         for name, values in self.columns.items():
             unit, comment = COLUMNS[name]
-            table.add_column(Column(values, name=name, unit=unit or None, description=comment))
+            shown = _FORMATS.get(name, ".5g")
+            table.add_column(Column(values, name=name, unit=unit or None, description=comment, format=shown))
         return table
 
     def regions(self) -> dict[str, RegionSet]:

@@ -558,5 +558,6 @@ class Spectrum:
     def __repr__(self) -> str:
         kind = "rates" if self.is_rate else "counts"
         what = f" Stokes {StokesName[self.stokes]}" if self.stokes is not None else ""
-        place = " ".join(x for x in (self.telescop, self.instrume, self.detnam) if x)
+        place = " ".join(x for x in (self.telescop, self.instrume, self.detnam) if x.upper() not in ("", "NONE"))
+        kind += "" if self.is_rate else f" ({np.nansum(self.values):.10g})"
         return f"<Spectrum {self.name}:{what} {place} {len(self)} channels of {kind}, {self.exposure:.6g} s>"

@@ -19,6 +19,8 @@ from wolter.units import is_quantity, to_kev
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from wolter.data._tables import Listing
+
 __all__ = ["SpectrumSet"]
 
 
@@ -206,7 +208,38 @@ class SpectrumSet(Sequence[Spectrum]):
         return self._spectra[index].binned(self.notice[index])
 
     def __repr__(self) -> str:
-        return f"<SpectrumSet of {len(self)} spectra in {max(self.groups)} data groups>"
+        return self._listing().text()
+
+    def _repr_html_(self) -> str:
+        return self._listing().html()
+
+    def _listing(self) -> Listing:
+        """One line for each spectrum."""
+        from wolter.data._tables import Listing, detector_of
+
+        heads = ("group", "detector", "stokes", "exposure/s", "counts", "backscal", "bins", "background", "responses")
+        rows = []
+        for number, (spectrum, group) in enumerate(zip(self, self.groups, strict=True)):
+            detector = detector_of({"DETNAM": spectrum.detnam, "INSTRUME": spectrum.instrume})
+            area = np.asarray(spectrum.backscal, dtype=float)
+            bins = spectrum.bins(self.notice[number])
+            back = spectrum.background
+            rows.append(
+                (
+                    str(group),
+                    detector,
+                    "" if spectrum.stokes is None else "IQU"[spectrum.stokes],
+                    f"{spectrum.exposure:.1f}",
+                    f"{np.nansum(spectrum.counts):.6g}",
+                    f"{area:.4g}" if area.ndim == 0 else "by channel",
+                    str(len(bins.start)),
+                    "" if back is None else f"{np.nansum(back.counts):.6g}",
+                    " + ".join(n for n, one in (("RMF", spectrum.rmf), ("ARF", spectrum.arf)) if one is not None),
+                )
+            )
+        title = f"SpectrumSet: {len(self)} spectr{'um' if len(self) == 1 else 'a'} in {max(self.groups)} data group"
+        left = ("detector", "stokes", "responses")
+        return Listing(heads, rows, left=left, title=title + ("" if max(self.groups) == 1 else "s"))
 
 
 def _grouped(args: tuple[Any, ...], options: dict[str, Any], spectrum: Spectrum) -> Spectrum:

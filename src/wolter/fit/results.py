@@ -149,7 +149,7 @@ _CODES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ErrorResult:
     """Confidence interval of a parameter.
 
@@ -203,6 +203,12 @@ class ErrorResult:
         """The codes in words."""
         return [text for letter, text in zip(self.codes, _CODES, strict=True) if letter == "T"]
 
+    def __repr__(self) -> str:
+        sure = f"{100 * self.level:g} %" if self.level is not None else f"statistic + {self.delta:g}"
+        text = f"{self.name} = {self.value:.5g} ({self.lower:.5g} to {self.upper:.5g}, {sure})"
+        of = f" of group {self.group}" if self.group > 1 else ""
+        return f"<{text}{of}{''.join('; ' + note for note in self.notes)}>"
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready record; bounds that are not known are None."""
         out = asdict(self)
@@ -212,7 +218,7 @@ class ErrorResult:
         return out
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Flux:
     """Flux of the model in an energy range, for one data group.
 
@@ -242,6 +248,12 @@ class Flux:
     photons_interval: tuple[float, float] | None = field(default=None)
     energy_interval: tuple[float, float] | None = field(default=None)
     level: float | None = None
+
+    def __repr__(self) -> str:
+        energy = f"{self.energy:.4g} +- {self.energy_error:.2g} erg/cm2/s"
+        photons = f"{self.photons:.4g} +- {self.photons_error:.2g} photons/cm2/s"
+        of = f" of group {self.group}" if self.group > 1 else ""
+        return f"<Flux {self.lo:g}-{self.hi:g} keV{of}: {energy}, {photons}>"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready record."""

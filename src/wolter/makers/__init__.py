@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wolter.makers.piling import core_excised, pile_up
     from wolter.makers.polarisation import PolarisationCube, polarisation_cube
     from wolter.makers.profiles import radial_profile
+    from wolter.makers.psf import psf_fraction
     from wolter.makers.spectrum import extract_spectrum
     from wolter.makers.stokes import StokesSpectra, extract_stokes, stokes_rates
     from wolter.makers.sums import StokesSums, stokes_sums
@@ -33,6 +34,7 @@ _EXPORTS = {
     "fold": "timing",
     "periodogram": "timing",
     "pile_up": "piling",
+    "psf_fraction": "psf",
     "PolarisationCube": "polarisation",
     "StokesSpectra": "stokes",
     "StokesSums": "sums",
@@ -66,6 +68,7 @@ __all__ = [
     "fold",
     "periodogram",
     "pile_up",
+    "psf_fraction",
     "PolarisationCube",
     "StokesSpectra",
     "StokesSums",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
+from matplotlib import figure
 
-__all__ = ["NotebookFigure"]
+__all__ = ["Figure"]
 
 
-class NotebookFigure(Figure):
+class Figure(figure.Figure):
     """A figure without pyplot that a notebook shows when it is the value of a cell.
 
     IPython knows how to draw figures only once pyplot has been imported; without that it would print the size.

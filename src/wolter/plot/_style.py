@@ -64,13 +64,13 @@ def new_figure(width: float = COLUMN, height: float = 2.8) -> Figure:
 def bare_figure(size: tuple[float, float], **options: Any) -> Figure:
     """Empty figure of a size in inches, whose axes have places of their own; errors as for `new_figure`."""
     try:
-        from wolter.plot._figure import NotebookFigure
+        from wolter.plot._figure import Figure
     except ImportError as exc:
         raise WolterError(
             f"figures are drawn by matplotlib, which cannot be imported ({exc})",
             cure="Install it with: pip install 'wolter[plot]'",
         ) from exc
-    return NotebookFigure(figsize=size, dpi=150, facecolor="white", **options)
+    return Figure(figsize=size, dpi=150, facecolor="white", **options)
 
 
 def new_axes(figure: Figure, **kwargs: Any) -> Axes:

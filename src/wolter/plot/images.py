@@ -107,8 +107,9 @@ def encircled(
     Parameters
     ----------
     profiles : RadialProfile, or several as list or dict by name
-    psf : callable, optional
-        ``psf(radius_arcsec, energy_kev, off_axis_arcmin)``: drawn for comparison, normalised at the last radius.
+    psf : callable or True, optional
+        ``psf(radius_arcsec, energy_kev, off_axis_arcmin)``: drawn for comparison, normalised at the last radius. True
+        for the mission's, on axis at 1.5 keV.
     title : str, optional
 
     Returns
@@ -116,6 +117,8 @@ def encircled(
     Figure
     """
     named = _named(profiles)
+    if psf is True:
+        psf = _mission_psf(named[0][1])
     figure = new_figure(height=2.7)
     axes = new_axes(figure)
     for k, (name, one) in enumerate(named):
@@ -143,6 +146,18 @@ def encircled(
         legend(axes, loc="lower right")
     titled(axes, title)
     return figure
+
+
+def _mission_psf(profile: RadialProfile) -> Any:
+    """The encircled fraction of the mission that took a profile."""
+    from wolter.mission import mission_of
+
+    mission = mission_of(profile.header)  # type: ignore[arg-type]
+    if mission.psf is None:
+        raise DataError(
+            f"no point-spread function is known for {mission.title}", cure="Give psf= as a function of the radius."
+        )
+    return mission.load("psf")
 
 
 def detections(sources: SourceList, *, smooth: float = 1.5, number: bool = True, **options: Any) -> Figure:

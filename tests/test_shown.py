@@ -1,0 +1,169 @@
+"""What is shown of results at a prompt and in a notebook: the numbers one looks for, taken from independent sums."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from astropy import units as u
+
+from wolter import Observation, annulus, circle, simulate_observation
+from wolter.data import (
+    ExposureMap,
+    Image,
+    LightCurve,
+    RateMap,
+    SourceList,
+    bayesian_blocks,
+    flare_filter,
+    hardness_ratio,
+)
+from wolter.data._tables import Listing
+from wolter.data.source_list import COLUMNS
+from wolter.errors import MissionError, ResponseError
+from wolter.fit import Fit
+from wolter.makers import psf_fraction
+
+PLACE = "16:53:51.77 +39:45:44.4"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("shown")
+    return simulate_observation(
+        "tbabs*powerlaw", mission="nustar", position=PLACE, exposure=300 * u.s, output=out, seed=3
+    )
+
+
+def test_observation_lists_its_files(folder):
+    obs = Observation(folder)
+    lines = str(obs).splitlines()
+    assert lines[0] == "Observation 99000101 of NuSTAR"
+    starred = [line for line in lines if "events_l2*" in line]
+    assert [line.split()[1] for line in starred] == ["FPMA", "FPMB"]
+    assert len(lines) == 2 + len(obs.files)
+    html = obs._repr_html_()
+    assert html.count("<tr>") == 1 + len(obs.files)
+    assert "events_l2*</td>" in html
+
+
+def test_products_say_what_they_hold(folder):
+    obs = Observation(folder)
+    events = obs.events["FPMA"]
+    pi = events.column("PI")
+    band = (3, 10) * u.keV
+    number = int(((pi >= 35) & (pi < 210)).sum())  # 40 eV channels above 1.6 keV
+    image = obs.image(energy=band)["FPMA"]
+    assert repr(image) == f"<Image FPMA 3-10 keV: 1000 x 1000 pixels, {number} counts>"
+    seconds = ExposureMap.made(np.full(image.shape, 12.25), image.header)
+    assert "up to 12.2 s, without vignetting" in repr(seconds)
+    assert f"{number} counts in up to 12.2 s" in repr(RateMap(image, seconds))
+    spectra = obs.spectra(circle(PLACE, 60 * u.arcsec), annulus(PLACE, 120 * u.arcsec, 240 * u.arcsec))
+    head, *rows = repr(spectra).splitlines()[1:]
+    assert head.split() == ["group", "detector", "exposure/s", "counts", "backscal", "bins", "background"]
+    assert [row.split()[:2] for row in rows] == [["1", "FPMA"], ["2", "FPMB"]]
+    assert rows[0].split()[3] == str(events.select(region=circle(PLACE, 60 * u.arcsec)).count())
+    assert repr(spectra) == repr(spectra.subset([0, 1]))
+    assert spectra._repr_html_().count("<tr>") == 3
+
+
+def test_light_curves():
+    curve = LightCurve(
+        time=np.arange(4) * 10.0 + 5,
+        rate=[1, 3, 2, np.nan],
+        error=[0.1, 0.2, 0.4, 0],
+        fracexp=[1, 1, 0.5, 0],
+        timedel=10,
+    )
+    rate, error = curve.mean
+    assert rate == pytest.approx((1 + 3 + 2 * 0.5) / 2.5)
+    assert error == pytest.approx(np.sqrt(0.1**2 + 0.2**2 + 0.2**2) / 2.5)
+    assert repr(curve) == "<LightCurve in memory: 4 bins of 10 s, 25.0 s exposed, 2 +- 0.12 count/s>"
+    table = curve.to_table()
+    assert table["rate"].unit == u.ct / u.s
+    np.testing.assert_array_equal(table["time"], [5, 15, 25, 35])
+    assert "0 bins" in repr(LightCurve(time=[], rate=[], error=[]))
+    flat = LightCurve(time=np.arange(9.0), rate=np.r_[np.ones(8), 50], error=np.full(9, 0.1))
+    assert repr(flare_filter(flat, max_rate=10)).startswith("<FlareCut: 8 of 9 bins kept")
+    assert repr(hardness_ratio(flat, flat)) == "<HardnessRatio (H - S)/(H + S) (gauss): 9 bins, median 0>"
+    assert repr(bayesian_blocks(flat)).startswith("<Blocks: 2 stretches of constant rate: 1 +-")
+
+
+def test_source_list_shows_its_sources():
+    names = list(COLUMNS)
+    columns = {name: np.arange(50.0) + 0.123456789 for name in names}
+    image = Image(data=np.ones((3, 3)))
+    text = repr(SourceList(columns=columns, background=np.zeros((3, 3)), image=image)).splitlines()
+    assert text[0] == "SourceList: 50 sources"
+    assert text[2].split()[:3] == ["1", "0.12346", "+0.12346"]
+    assert text[-1] == "... and 10 more"
+    table = SourceList(columns=columns, background=np.zeros((3, 3)), image=image).to_table()
+    assert table["ra"][1] == 1.123456789  # shown shorter, kept whole
+    assert "1.12346" in str(table["ra"])
+    nothing = SourceList(columns={n: np.array([]) for n in names}, background=np.zeros((3, 3)), image=image)
+    assert repr(nothing) == "SourceList: 0 sources"
+
+
+def test_html_is_escaped():
+    html = Listing(("a", "b"), [("<x>", "")], left=("a",), title="1 < 2").html()
+    assert "&lt;x&gt;" in html
+    assert "1 &lt; 2" in html
+    assert ">b<" not in html  # a column without an entry
+
+
+def test_nothing_heavy_is_imported_for_it():
+    code = "import sys, wolter.data._tables, wolter.data.observation_files; sys.exit('astropy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_responses_of_simulated_observations_are_named(folder):
+    obs = Observation(folder)
+    with pytest.raises(ResponseError, match="in the folder responses beside it"):
+        obs.spectra(circle(PLACE, 60 * u.arcsec), responses="nominal")
+    assert obs.spectra(circle(PLACE, 60 * u.arcsec), responses=folder.parent / "responses")[0].rmf is not None
+
+
+def test_output_folder_is_made(folder, tmp_path):
+    Observation(folder).spectra(circle(PLACE, 60 * u.arcsec), output=tmp_path / "a" / "b")
+    assert len(list((tmp_path / "a" / "b").iterdir())) == 2
+
+
+def test_the_only_detector_need_not_be_named(folder):
+    obs = Observation(folder)
+    with pytest.raises(MissionError, match="FPMA, FPMB"):
+        obs.exposure_map()
+    one = Observation(obs.event_files["FPMB"].path)
+    with pytest.raises(MissionError, match=r"FPMB|attitude|aspect"):  # goes on to what is missing beside the events
+        one.exposure_map()
+
+
+def test_part_of_a_point_source_in_a_region(folder):
+    events = Observation(folder).events["FPMA"]
+    image = Observation(folder).image()["FPMA"]
+
+    def psf(radius, energy, off_axis):  # a Gaussian of 20 arcsec
+        return 1.0 - np.exp(-0.5 * (np.asarray(radius) / 20.0) ** 2)
+
+    ring = annulus(PLACE, 10 * u.arcsec, 40 * u.arcsec)
+    wanted = np.exp(-0.5 * 0.5**2) - np.exp(-0.5 * 2.0**2)
+    assert psf_fraction(events, ring, psf=psf) == pytest.approx(wanted, abs=0.01)
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(0, 20, (2, 400000))
+    aside = np.hypot(x - 30.0, y) < 25  # a circle whose centre is 30 arcsec away
+    north = "16:53:51.77 +39:46:14.4"
+    assert psf_fraction(image, circle(north, 25 * u.arcsec), PLACE, psf=psf) == pytest.approx(aside.mean(), abs=0.01)
+    known = psf_fraction(events, circle(PLACE, 30 * u.arcsec))
+    assert 0.4 < known < 0.6  # half of the photons lie within 29 arcsec
+
+
+def test_errors_and_fluxes_of_a_fit(folder):
+    spectra = Observation(folder).spectra(circle(PLACE, 60 * u.arcsec), responses=folder.parent / "responses")
+    fit = Fit(spectra.group("min", 20).select(3 * u.keV, 30 * u.keV), "powerlaw", statistic="cstat")
+    fit.run()
+    (error,) = fit.error("powerlaw.PhoIndex", level=0.68)
+    assert f"({error.lower:.5g} to {error.upper:.5g}, 68 %)" in repr(error)
+    flux = fit.flux(3 * u.keV, 10 * u.keV)[0]
+    assert f"{flux.energy:.4g} +- " in repr(flux)
+    assert "<Flux 3-10 keV" in repr(flux)
