@@ -134,6 +134,32 @@ def test_simulated_sources_are_found_with_their_counts():
     assert len(detect(blank, exposure, psf=psf)) == 0
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_clumps_in_the_wings_of_a_bright_source_are_none(seed):
+    """Photons drawn from a King profile (XRT's published one: 5.8 arcsec, slope 1.55), and a companion in its wings."""
+    rng = np.random.default_rng(seed)
+    core, slope, pixel = 5.8, 1.55, 4.0
+
+    def psf(radius, energy, off_axis):
+        return 1.0 - (1.0 + (np.asarray(radius) / core) ** 2) ** (1.0 - slope)
+
+    def photons(x, y, number):
+        r = core * np.sqrt(rng.uniform(size=number) ** (1.0 / (1.0 - slope)) - 1.0) / pixel
+        angle = rng.uniform(0, 2 * np.pi, number)
+        return x + r * np.cos(angle), y + r * np.sin(angle)
+
+    def picture(*sources):
+        x, y = (np.concatenate(v) for v in zip(*(photons(*s) for s in sources), strict=True))
+        counts = np.histogram2d(y, x, bins=[np.arange(0.5, 301)] * 2)[0]
+        return Image(data=counts + rng.poisson(0.005, (300, 300)), header=field())
+
+    bright = (150.2, 149.7, 6000)
+    assert len(detect(picture(bright), psf=psf)) == 1
+    found = detect(picture(bright, (172.4, 160.9, 250)), psf=psf)
+    assert len(found) == 2
+    assert np.hypot(found["x"][1] - 172.4, found["y"][1] - 160.9) < 1
+
+
 def test_significance_is_poissons():
     header = field((64, 64))
     data = np.zeros((64, 64), int)

@@ -157,8 +157,9 @@ def detect(
         Radii of the cells, as angle or in pixels; by default from one pixel or the core of the point-spread function
         to eight times that.
     psf : callable, optional
-        ``psf(radius_arcsec, energy_kev, off_axis_arcmin)``: encircled fraction, by default the mission's. Without any,
-        rates are those inside the radius.
+        ``psf(radius_arcsec, energy_kev, off_axis_arcmin)``: encircled fraction, by default the mission's. Clumps in the
+        wings of a brighter source are judged with these wings expected besides the background. Without any, they are
+        not, and rates are those inside the radius.
     vignetting : callable or bool, optional
         ``vignetting(off_axis_arcmin, energy_kev)``, by default the mission's; it corrects rates, unless the exposure
         map has it already. False for none.
@@ -201,7 +202,8 @@ def detect(
             expected = np.nan_to_num(np.asarray(background.data, float))
         else:
             expected = background_map(field.counts, field.weight, keep, scale=smooth)
-        again = _peaks(field, expected, radii, threshold, min_exposure)[:max_sources]
+        again = _peaks(field, expected, radii, threshold, min_exposure)
+        again = _beyond_wings(field, expected, again, psf, threshold, energy)[:max_sources]
         same = len(again) == len(found)
         found = again
         keep = _without(field.counts.shape, [(x, y, 3.0 * r) for x, y, r, _ in found])
@@ -353,6 +355,42 @@ def _apart(rows: list[tuple[float, float, float, float]]) -> list[tuple[float, f
         if all(np.hypot(x - a, y - b) > 1.5 * max(r, c) for a, b, c, _ in kept):
             kept.append(row)
     return kept
+
+
+def _beyond_wings(
+    field: _Field,
+    expected: Float,
+    rows: list[tuple[float, float, float, float]],
+    psf: Psf | None,
+    threshold: float,
+    energy: float,
+) -> list[tuple[float, float, float, float]]:
+    """Cells that stay significant where the wings of the brighter sources are expected besides the background."""
+    if psf is None:
+        return rows
+    arcsec = np.concatenate([[0.0], np.geomspace(0.05, 2000.0, 400)])
+    held, radius = np.asarray(psf(arcsec, energy, 0.0), float), arcsec / field.arcsec
+    density = np.maximum(np.diff(held), 0.0) / (np.pi * np.diff(radius**2))  # of photons per pixel, in thin rings
+    kept: list[tuple[float, float, float, float]] = []
+    total: list[float] = []  # counts of each, if all its photons were detected
+    for x, y, r, level in rows:
+        window, near = _near(field.counts.shape, x, y, r)
+        px = np.arange(window[1].start, window[1].stop)[None, :] + 1.0
+        py = np.arange(window[0].start, window[0].stop)[:, None] + 1.0
+        spread = sum(
+            (t * np.interp(np.hypot(px - a, py - b), 0.5 * (radius[1:] + radius[:-1]), density))
+            for (a, b, *_), t in zip(kept, total, strict=True)
+        )
+        wings = float(((spread * field.weight[window])[near]).sum())
+        number, below = float(field.counts[window][near].sum()), float(expected[window][near].sum())
+        if wings > 0:
+            level = min(level, float(_sigma(_tail(number, below + wings))))
+        if level < threshold:
+            continue
+        weight = max(float(field.weight[window][near].mean()), 0.05)
+        kept.append((x, y, r, level))
+        total.append(max(number - below - wings, 0.0) / (weight * max(float(np.interp(r, radius, held)), 0.05)))
+    return sorted(kept, key=lambda row: -row[3])
 
 
 def _without(shape: tuple[int, int], discs: Sequence[tuple[float, float, float]]) -> NDArray[np.bool_]:
