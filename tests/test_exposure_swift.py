@@ -305,6 +305,14 @@ def test_bad_input(root, tmp_path):
     with pytest.raises(MissionError, match="no detector 'XRP'"):
         Observation(swift(root, obsid)).exposure_map("XRP")
     assert list(tmp_path.iterdir()) == []
+    start = float(frames_of(root, obsid).start[100])
+    short = tmp_path / "short.evt"
+    with fits.open(events.path) as file:
+        keep = [fits.primary(file[0].header.without_structure()), file["EVENTS"].select(np.arange(5))]
+        keep += [GTI.single(start + 0.1, start + 0.6).to_hdu(), file["BADPIX"].select(np.arange(file["BADPIX"].nrows))]
+        fits.write(short, keep)
+    with pytest.raises(DataError, match="the middle of no frame"):
+        run(infile=short, outdir=tmp_path, hdfile=f"{name}hd.hk.gz")
 
 
 def test_events_without_bad_pixels(root, tmp_path):

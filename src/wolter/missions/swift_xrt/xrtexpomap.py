@@ -76,6 +76,12 @@ def _run(p: Mapping[str, Any], result: TaskResult) -> None:
     if frames is not None:
         inputs.attitude.check(inputs.gti)
         groups = frames.groups(events.gti, check_attitude=p["checkattitude"], most=p["pcnframe"])
+        if not groups:
+            raise DataError(
+                "the middle of no frame lies in the good time of the events",
+                file=p["hdfile"],
+                cure="Give the frame headers of the same observation, and good times longer than a frame.",
+            )
         inputs = _as_groups(inputs, frames, groups, p["attfile"])
     grid = ImageGrid.over(events.bounds or (1, 1000, 1, 1000), columns=events.wcs)
     energy = p["energy"] * u.keV if p["vigflag"] else None
