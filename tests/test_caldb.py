@@ -741,3 +741,10 @@ def test_pointed_clients_ask_the_servers_database(monkeypatch):
     assert os.environ["CALDB"] == "/my/own"  # what the user has said stays
     release_clients()
     assert os.environ["CALDB"] == "/my/own"
+
+
+def test_a_folder_without_an_index_says_how_to_make_one(tmp_path):
+    with pytest.raises(
+        CalibrationError, match=r"caldb\.indx: the index is not there\. Make it with wolter caldb index"
+    ):
+        Caldb(tmp_path).query("ixpe", "gpd", "MATRIX")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from wolter.cli import _VERBS
+from wolter.cli import _VERBS, main
 
 NINE = [f"det{d}_filt_src_{s}.pha" for d in (1, 2, 3) for s in "IQU"]
 LOGPAR = [
@@ -240,3 +242,18 @@ def test_spectra_of_the_demo_can_be_fitted_afterwards(run, tmp_path):
     )
     assert status == 0
     assert json.loads(out)["dof"] > 0
+
+
+def test_too_little_memory_is_an_error_with_a_cure(monkeypatch, capsys):
+    """NumPy's own words, not a traceback."""
+    import importlib
+
+    module = importlib.import_module("wolter.cli.models")
+    monkeypatch.setattr(module.command, "callback", lambda **_: np.zeros((1 << 40, 64)))
+    with pytest.raises(SystemExit) as stop:
+        main(["models", "--json"])
+    out, err = capsys.readouterr()
+    assert stop.value.code == 1
+    assert re.search(r"not enough memory: Unable to allocate .*\. Take less at a time", err)
+    assert "Traceback" not in err
+    assert json.loads(out)["error"]["cure"].startswith("Take less")

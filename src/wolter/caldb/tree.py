@@ -385,7 +385,9 @@ class Caldb:
             facts = path.stat()
         except OSError as exc:
             have = sorted(p.name.removeprefix(line.file) for p in path.parent.glob(f"{line.file}*"))
-            cure = f"Issues that are there: {', '.join(have)}." if self._pinned(line) and have else None
+            cure = f"Make it with wolter caldb index {path.parent}, or check the root."
+            if self._pinned(line) and have:
+                cure = f"Issues that are there: {', '.join(have)}."
             raise CalibrationError("the index is not there", file=shown, cure=cure) from exc
         state = (facts.st_mtime_ns, facts.st_size, facts.st_ino)
         kept = self._indices.get(shown)

@@ -36,6 +36,9 @@ _VERBS = {
 }
 
 
+_LESS = "Take less at a time: coarser pixels, a region, a shorter exposure, a fainter source."
+
+
 class _Verbs(click.Group):
     """Group whose commands are imported on demand."""
 
@@ -86,6 +89,8 @@ def main(args: list[str] | None = None) -> None:
         sys.exit(exc.exit_code)
     except WolterError as exc:
         _fail(exc, as_json)
+    except MemoryError as exc:
+        _fail(WolterError(f"there is not enough memory: {exc or 'the work is too large'}", cure=_LESS), as_json)
     except KeyboardInterrupt:
         click.echo("wolter: interrupted", err=True)
         sys.exit(130)
