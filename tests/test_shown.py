@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from wolter.data import (
 )
 from wolter.data._tables import Listing
 from wolter.data.source_list import COLUMNS
-from wolter.errors import MissionError, ResponseError
+from wolter.errors import MissionError, ResponseError, WolterWarning
 from wolter.fit import Fit
 from wolter.makers import psf_fraction
 
@@ -84,8 +85,9 @@ def test_light_curves():
     table = curve.to_table()
     assert table["rate"].unit == u.ct / u.s
     np.testing.assert_array_equal(table["time"], [5, 15, 25, 35])
-    assert "0 bins" in repr(LightCurve(time=[], rate=[], error=[]))
-    flat = LightCurve(time=np.arange(9.0), rate=np.r_[np.ones(8), 50], error=np.full(9, 0.1))
+    assert "0 bins" in repr(LightCurve(time=np.zeros(0), rate=np.zeros(0), error=np.zeros(0)))
+    ones = np.ones(8)
+    flat = LightCurve(time=np.arange(9.0), rate=np.append(ones, 50), error=np.full(9, 0.1))
     assert repr(flare_filter(flat, max_rate=10)).startswith("<FlareCut: 8 of 9 bins kept")
     assert repr(hardness_ratio(flat, flat)) == "<HardnessRatio (H - S)/(H + S) (gauss): 9 bins, median 0>"
     assert repr(bayesian_blocks(flat)).startswith("<Blocks: 2 stretches of constant rate: 1 +-")
@@ -167,3 +169,18 @@ def test_errors_and_fluxes_of_a_fit(folder):
     flux = fit.flux(3 * u.keV, 10 * u.keV)[0]
     assert f"{flux.energy:.4g} +- " in repr(flux)
     assert "<Flux 3-10 keV" in repr(flux)
+
+
+def test_leftovers_of_grouping_are_named(folder):
+    spectra = Observation(folder).spectra(circle(PLACE, 60 * u.arcsec), responses=folder.parent / "responses")
+    grouped = spectra.group("min", 20).select(3 * u.keV, 160 * u.keV)
+    bad = sum(int((s.bins(m).quality != 0).sum()) for s, m in zip(grouped, grouped.notice, strict=True))
+    assert bad > 0
+    with pytest.warns(
+        WolterWarning, match=rf"^{bad} of \d+ noticed bins have a quality other than 0.*ignore_bad"
+    ) as seen:
+        Fit(grouped, "powerlaw", statistic="cstat").run()
+    assert {w.filename for w in seen} == {__file__}  # not a line of the library
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Fit(grouped.ignore_bad(), "powerlaw", statistic="cstat").run()

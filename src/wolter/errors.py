@@ -8,6 +8,8 @@ kind of mistake the class derives from that one too.
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
 from os import PathLike, fspath
 
@@ -31,6 +33,7 @@ __all__ = [
     "WolterError",
     "WolterWarning",
     "suggest",
+    "warn",
 ]
 
 
@@ -169,3 +172,13 @@ def suggest(name: str, known: Iterable[str], *, number: int = 3) -> str:
     if not near:
         return ""
     return "Did you mean " + " or ".join(repr(by_lower[k]) for k in near) + "?"
+
+
+def warn(text: str) -> None:
+    """Issue a `WolterWarning` at the line outside this package that led to it."""
+    level = 2
+    while sys._getframe(level - 1).f_globals.get("__name__", "").partition(".")[0] == "wolter":
+        if sys._getframe(level - 1).f_back is None:
+            break
+        level += 1
+    warnings.warn(text, WolterWarning, stacklevel=level)

@@ -324,7 +324,7 @@ class Spectrum:
         Returns
         -------
         Spectrum
-            Channels that do not fill another group at the end have QUALITY 2.
+            Channels that do not fill another group at the end have QUALITY 2; `SpectrumSet.ignore_bad` leaves them out.
 
         Raises
         ------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ import numpy.typing as npt
 from wolter.data.folding import FoldingPlan, PlanCache, folding_plan
 from wolter.data.spectrum import Spectrum
 from wolter.data.spectrum_set import SpectrumSet
-from wolter.errors import DataError, FitError, ResponseError, WolterWarning
+from wolter.errors import DataError, FitError, ResponseError, warn
 from wolter.fit.doubts import check_statistic, check_weight, fractional_counts
 from wolter.fit.statistics import (
     WEIGHTS,
@@ -314,7 +313,7 @@ class Dataset:
     def warn(self) -> None:
         """Issue `warnings` as WolterWarning."""
         for message in self.warnings():
-            warnings.warn(message, WolterWarning, stacklevel=4)
+            warn(message)
 
     # -- responses ------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wolter.fit.dataset import Dataset, FitSpectrum
 
 __all__ = [
+    "bad_bins",
     "check_statistic",
     "check_weight",
     "doubts",
@@ -199,7 +200,21 @@ def empty_backgrounds(dataset: Dataset) -> str | None:
     )
 
 
+def bad_bins(dataset: Dataset) -> str | None:
+    """Sentence on noticed bins of bad quality, as grouping leaves them at the end of a spectrum, or None."""
+    bad = sum(
+        int((entry.spectrum.bins().quality[entry.binned.bins.position - 1] != 0).sum()) for entry in dataset.spectra
+    )
+    if not bad:
+        return None
+    total = sum(len(entry.binned.rate) for entry in dataset.spectra)
+    return (
+        f"{bad} of {total} noticed bins have a quality other than 0, as channels that fill no group: leave them out "
+        "with SpectrumSet.ignore_bad(), or the statistic says little about the goodness of the fit"
+    )
+
+
 def doubts(dataset: Dataset) -> list[str]:
     """What makes the result of a fit doubtful, in sentences."""
-    texts = (few_counts(dataset) or low_norm(dataset), empty_backgrounds(dataset))
+    texts = (bad_bins(dataset), few_counts(dataset) or low_norm(dataset), empty_backgrounds(dataset))
     return [text for text in texts if text]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +11,7 @@ import numpy.typing as npt
 from wolter.data.folding import PlanCache
 from wolter.data.spectrum import Spectrum
 from wolter.data.spectrum_set import SpectrumSet
-from wolter.errors import FitError, ParameterError, WolterWarning
+from wolter.errors import FitError, ParameterError, warn
 from wolter.fit.dataset import Dataset, FitSpectrum, bin_data
 from wolter.fit.doubts import doubts
 from wolter.fit.likelihood import Likelihood, ModelSet
@@ -277,13 +276,9 @@ class FitState:
         free = self.table.free
         free.require()
         if free.size > self.dataset.n_bins:
-            warnings.warn(
-                f"{free.size} free parameters but only {self.dataset.n_bins} bins: the fit is not determined",
-                WolterWarning,
-                stacklevel=3,
-            )
+            warn(f"{free.size} free parameters but only {self.dataset.n_bins} bins: the fit is not determined")
         for text in doubts(self.dataset):
-            warnings.warn(text, WolterWarning, stacklevel=4)
+            warn(text)
 
     def folded(self) -> list[Array]:
         """Folded model rate of each spectrum in its noticed bins, counts/s."""

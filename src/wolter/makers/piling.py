@@ -7,7 +7,6 @@ detector.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wolter.data.events import EventList
-from wolter.errors import DataError, WolterWarning
+from wolter.errors import DataError, warn
 from wolter.sky import RegionSet, annulus
 from wolter.units import to_arcsec
 
@@ -86,11 +85,9 @@ def warn_of_pile_up(events: EventList, counts: float) -> None:
 
 def _warn(events: EventList, found: PileUp) -> None:
     if found.piled_up:
-        warnings.warn(
+        warn(
             f"{events.path.name}: {found.rate:.3g} count/s are above {found.limit:g}, from where on a point source in "
-            f"mode {found.mode} is piled up; use core_excised() to leave out the centre",
-            WolterWarning,
-            stacklevel=3,
+            f"mode {found.mode} is piled up; use core_excised() to leave out the centre"
         )
 
 
