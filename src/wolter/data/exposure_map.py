@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +30,7 @@ class ExposureMap(Image):
     Raises
     ------
     DataError
-        If the array has not two axes, a value is negative, or the header tells that these are counts.
+        If the array has not two axes, or a value is negative.
     """
 
     plot: ClassVar[Figures] = Figures("image")
@@ -39,24 +41,38 @@ class ExposureMap(Image):
             self.data = self.data.astype(np.float64)
         if np.any(self.data < 0):
             raise DataError("exposures are negative", file=self.path, cure="Check that this is an exposure map.")
-        told = self._counts()
-        if told:
-            raise DataError(
-                f"this is no exposure map but an image of counts ({told})",
-                file=self.path,
-                cure="Give the map of its exposure (wolter expmap makes one).",
-            )
         if not self.unit:
             self.header.set("BUNIT", "s", "seconds")
 
-    def _counts(self) -> str:
-        """What in the header tells that the pixels are counts; nothing if they may be seconds."""
-        if self.unit:
-            return f"BUNIT = {self.unit}" if self.unit.strip().lower() in ("count", "counts", "ct") else ""
-        kind = str(self.header.get("HDUCLAS2", "") or "").strip().upper()
-        if kind in ("TOTAL", "ALL", "NET", "BKG"):
-            return f"HDUCLAS2 = {kind}"
-        return f"TOTCTS = {self.header['TOTCTS']}" if "TOTCTS" in self.header else ""
+    @classmethod
+    def read(cls, path: str | PathLike[str]) -> Self:
+        """Read a map; see `Image.read`.
+
+        Raises
+        ------
+        DataError
+            Also if the header tells that these are counts.
+        """
+        return cls.of(Image.read(path))
+
+    @classmethod
+    def of(cls, image: Image) -> Self:
+        """An image of seconds as a map.
+
+        Raises
+        ------
+        DataError
+            If its header tells that these are counts.
+        """
+        told = _counts(image)
+        if told:
+            raise DataError(
+                f"this is no exposure map but an image of counts ({told})",
+                file=image.path,
+                cure="Give the map of its exposure (wolter expmap makes one).",
+            )
+        fields = {f.name: getattr(image, f.name) for f in dataclasses.fields(image) if f.init}
+        return cls(**{**fields, "header": image.header.copy()})
 
     @property
     def energy(self) -> tuple[float, float] | None:
@@ -110,3 +126,13 @@ class ExposureMap(Image):
     def _combined(blocks: NDArray[Any]) -> NDArray[Any]:
         """Exposure of blocks of pixels: their mean, since seconds are not shared out among pixels."""
         return blocks.mean(axis=(1, 3))
+
+
+def _counts(image: Image) -> str:
+    """What in the header tells that the pixels are counts; nothing if they may be seconds."""
+    if image.unit:
+        return f"BUNIT = {image.unit}" if image.unit.strip().lower() in ("count", "counts", "ct") else ""
+    kind = str(image.header.get("HDUCLAS2", "") or "").strip().upper()
+    if kind in ("TOTAL", "ALL", "NET", "BKG"):
+        return f"HDUCLAS2 = {kind}"
+    return f"TOTCTS = {image.header['TOTCTS']}" if "TOTCTS" in image.header else ""

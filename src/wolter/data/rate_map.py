@@ -59,7 +59,7 @@ class RateMap(ImagePlane):
         outside: float = 0.0,
     ) -> None:
         if not isinstance(exposure, ExposureMap):
-            exposure = ExposureMap(data=exposure.data, header=exposure.header.copy(), path=exposure.path)
+            exposure = ExposureMap.of(exposure)
         check_same_pixels(image, exposure, "exposure map")
         if background is not None:
             check_same_pixels(image, background, "background image")
