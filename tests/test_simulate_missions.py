@@ -13,7 +13,7 @@ from scipy import integrate
 
 from simulate_support import attitude_of, sky_of
 from wolter.data import ARF, RMF
-from wolter.errors import OutputError, SimulationError, UnitError
+from wolter.errors import OutputError, SimulationError, UnitError, WolterError
 from wolter.mission import missions
 from wolter.models import Model
 from wolter.observation import Observation
@@ -443,11 +443,6 @@ def test_unknown_options_and_existing_files(tmp_path, mission):
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == before
 
 
-def test_responses_of_another_telescope(shared, tmp_path):
-    with pytest.raises(Exception, match=r"nustar|NuSTAR|NUSTAR|responses|redistribution"):
-        _simulate(tmp_path, "nustar", responses=shared("swift/2m0259_00092220001"))
-
-
 @pytest.mark.parametrize("mission", SIMULATED)
 def test_command_line(tmp_path, capsys, mission):
     from wolter.cli import main
@@ -471,3 +466,20 @@ def test_command_line(tmp_path, capsys, mission):
     assert {n: e.count() for n, e in observation.events.items()} == {
         n: d["events"] for n, d in told["truth"]["detectors"].items()
     }
+
+
+def test_nothing_is_left_of_an_observation_that_cannot_be_made(tmp_path):
+    """Responses of another telescope: found out when the first events are made, after folders and the attitude."""
+    other = tmp_path / "responses"
+    simulate_observation(
+        "powerlaw", mission="swift_xrt", position="10:00:00 +20:00:00", exposure=50 * u.s, output=tmp_path, obsid="1"
+    )
+    before = sorted(tmp_path.rglob("*"))
+    given = {"position": "10:00:00 +20:00:00", "exposure": 50 * u.s, "output": tmp_path}
+    with pytest.raises(WolterError, match="TELESCOP is SWIFT, not NUSTAR"):
+        simulate_observation("powerlaw", mission="nustar", responses=other, obsid="2", **given)
+    assert sorted(tmp_path.rglob("*")) == before
+    for name in ("a/b", "..", ""):
+        with pytest.raises(SimulationError, match="cannot be part of a file's name"):
+            simulate_observation("powerlaw", mission="nustar", obsid=name, **given)
+    assert sorted(tmp_path.rglob("*")) == before

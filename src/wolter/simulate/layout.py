@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -214,33 +215,51 @@ def write_files(
     Raises
     ------
     OutputError
-        If a file exists, or a folder cannot be made; nothing is written then.
+        If a file exists, or a folder cannot be made; nothing is written then. Neither is anything left of an
+        observation that cannot be made or is interrupted.
     """
     truth_path = output / f"{scene.obsid}_truth.json"
     if not overwrite:
         for path in [*files, truth_path]:
             if path.exists():
                 raise OutputError("the file exists already", file=path, cure="Remove it, or overwrite it on request.")
-    for folder in dict.fromkeys(path.parent for path in files):
-        try:
+    with _whole([*files, truth_path]):
+        for folder in dict.fromkeys(path.parent for path in files):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as exc:
+                raise OutputError(f"the folder cannot be made: {exc.strerror}", file=folder) from exc
+
+        def write(path: Path) -> None:
+            provenance = fits.Provenance("simulate", {"seed": scene.seed, "model": scene.model.expression}, [])
+            fits.write(path, list(files[path]()), overwrite=overwrite, provenance=provenance)
+
+        each(write, list(files), "simulating", executor=scene.executor)
+        if scene.responses is None:
+            folder = output / "responses"
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as exc:
-            raise OutputError(f"the folder cannot be made: {exc.strerror}", file=folder) from exc
+            if nominal is None:
+                _write_nominal(mission, folder)
+            else:
+                nominal(folder)
+        with fits.atomic_path(truth_path, overwrite=True) as temporary:
+            temporary.write_text(json.dumps(truth(), indent=1) + "\n")
 
-    def write(path: Path) -> None:
-        provenance = fits.Provenance("simulate", {"seed": scene.seed, "model": scene.model.expression}, [])
-        fits.write(path, list(files[path]()), overwrite=overwrite, provenance=provenance)
 
-    each(write, list(files), "simulating", executor=scene.executor)
-    if scene.responses is None:
-        folder = output / "responses"
-        folder.mkdir(parents=True, exist_ok=True)
-        if nominal is None:
-            _write_nominal(mission, folder)
-        else:
-            nominal(folder)
-    with fits.atomic_path(truth_path, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(truth(), indent=1) + "\n")
+@contextlib.contextmanager
+def _whole(paths: Sequence[Path]) -> Iterator[None]:
+    """Remove new files, and folders made for them, if not all of them come into being."""
+    new = [path for path in paths if not path.exists()]
+    folders = {folder for path in new for folder in path.parents if not folder.exists()}
+    try:
+        yield
+    except BaseException:
+        for path in new:
+            path.unlink(missing_ok=True)
+        for folder in sorted(folders, key=lambda f: len(f.parts), reverse=True):
+            with contextlib.suppress(OSError):  # not made, or something else is in it
+                folder.rmdir()
+        raise
 
 
 def _write_nominal(mission: Mission, folder: Path) -> None:

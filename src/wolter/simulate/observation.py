@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -265,6 +266,8 @@ def simulate_observation(
         model = Model(model)
     the_mission = get_mission(mission)
     ra, dec = parse_position(position)
+    if not re.fullmatch(r"[\w.+-]+", obsid) or obsid.startswith("."):
+        raise SimulationError(f"obsid {obsid!r} cannot be part of a file's name", cure="Use letters, digits, . _ + -.")
     if not 0 < visible_fraction <= 1:
         raise SimulationError(f"visible_fraction is {visible_fraction}", cure="Give a fraction above 0 and up to 1.")
     scene = Scene(
