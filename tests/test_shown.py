@@ -73,9 +73,9 @@ def test_products_say_what_they_hold(folder):
 def test_light_curves():
     curve = LightCurve(
         time=np.arange(4) * 10.0 + 5,
-        rate=[1, 3, 2, np.nan],
-        error=[0.1, 0.2, 0.4, 0],
-        fracexp=[1, 1, 0.5, 0],
+        rate=np.array([1, 3, 2, np.nan]),
+        error=np.array([0.1, 0.2, 0.4, 0]),
+        fracexp=np.array([1, 1, 0.5, 0]),
         timedel=10,
     )
     rate, error = curve.mean
@@ -169,6 +169,25 @@ def test_errors_and_fluxes_of_a_fit(folder):
     flux = fit.flux(3 * u.keV, 10 * u.keV)[0]
     assert f"{flux.energy:.4g} +- " in repr(flux)
     assert "<Flux 3-10 keV" in repr(flux)
+    legends = [
+        t.get_text() for axes in fit.plot.spectrum().axes if axes.get_legend() for t in axes.get_legend().get_texts()
+    ]
+    assert {"FPMA", "FPMB"} <= set(legends)  # these files have no DETNAM
+
+
+def test_the_cross_of_a_contour_is_the_best_fit(folder):
+    """Not the nearest point of the grid."""
+    spectra = Observation(folder).spectra(circle(PLACE, 60 * u.arcsec), responses=folder.parent / "responses")
+    fit = Fit(spectra.group("min", 20).select(3 * u.keV, 30 * u.keV), "powerlaw", statistic="cstat")
+    fit.run()
+    slope, norm = (p.value for p in fit.parameters[:2])
+    names = ("powerlaw.PhoIndex", "powerlaw.norm")
+    grid = fit.grid({names[0]: (slope - 0.031, slope + 0.05, 4), names[1]: (0.95 * norm, 1.07 * norm, 4)})
+    assert grid.best_fit == {names[0]: slope, names[1]: norm}
+    crosses = [c.get_xydata() for c in grid.plot.contour().axes[0].get_lines() if len(c.get_xdata()) == 1]
+    assert any(np.allclose(c, [[slope, norm]], rtol=1e-9) for c in crosses)
+    elsewhere = fit.grid({names[0]: (slope + 0.1, slope + 0.2, 4)})  # does not hold it: the grid's lowest point
+    assert elsewhere.best_fit[names[0]] == pytest.approx(slope + 0.1)
 
 
 def test_leftovers_of_grouping_are_named(folder):

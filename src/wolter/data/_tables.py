@@ -78,6 +78,6 @@ class Listing:
 
 
 def detector_of(header: Any) -> str:
-    """Detector (DETNAM, else INSTRUME) that a header names; nothing if it names none."""
-    words = (str(header.get(key) or "").strip() for key in ("DETNAM", "INSTRUME"))
-    return next((word for word in words if word.upper() not in ("", "NONE")), "")
+    """Instrument and detector (INSTRUME, DETNAM) that a header names; nothing if it names none."""
+    words = (str(header.get(key) or "").strip() for key in ("INSTRUME", "DETNAM"))
+    return " ".join(dict.fromkeys(word for word in words if word.upper() not in ("", "NONE")))

@@ -7,7 +7,6 @@ and responses are means with the weights wᵢ.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from wolter.data.arf import ARF
 from wolter.data.matrix import CompressedMatrix
 from wolter.data.rmf import RMF
 from wolter.data.spectrum import Spectrum
-from wolter.errors import DataError, ResponseError, WolterWarning
+from wolter.errors import DataError, ResponseError, warn
 from wolter.fits import Header
 from wolter.gti import GTI
 
@@ -193,11 +192,9 @@ def _background(spectra: Sequence[Spectrum], merged: Spectrum) -> Spectrum:
             values=sum(counts), stat_err=None, poisson=True, exposure=exposure, areascal=merged.areascal,
             backscal=scale, **common,
         )  # fmt: skip
-    warnings.warn(
-        "the backgrounds are scaled differently: their sum has Gaussian errors (use chi, not cstat, or fit the spectra "
-        "together)",
-        WolterWarning,
-        stacklevel=4,
+    warn(
+        "the backgrounds are scaled differently: their sum has Gaussian errors (use chi or pgstat, not "
+        "cstat, or fit the spectra together)"
     )
     variance = [b._statistical_variance() * (b.exposure**2 if b.is_rate else 1.0) for b in backs]
     return backs[0].replace(

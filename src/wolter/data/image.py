@@ -219,7 +219,8 @@ def about(image: Any) -> str:
     header = image.header
     words = [word for word in (image.path.name if image.path else "", detector_of(header)) if word]
     if header.get("E_MIN") is not None and header.get("E_MAX") is not None:
-        words.append(f"{header['E_MIN']:g}-{header['E_MAX']:g} keV")
+        ends = [f"{header[key]:g}" for key in ("E_MIN", "E_MAX")]
+        words.append(f"{'-'.join(dict.fromkeys(ends))} keV")
     return f"{' '.join(words) or 'in memory'}: {image.shape[1]} x {image.shape[0]} pixels"
 
 

@@ -51,6 +51,8 @@ class Grid:
         Whether the minimisation there met its criterion.
     messages : tuple of str
         What should be known about it.
+    fit_values : tuple of float
+        The free parameters of the best fit before; empty if not known.
     """
 
     names: tuple[str, ...]
@@ -62,6 +64,7 @@ class Grid:
     parameters: Array
     converged: npt.NDArray[np.bool_]
     messages: tuple[str, ...] = field(default=())
+    fit_values: tuple[float, ...] = field(default=())
 
     plot: ClassVar[Figures] = Figures("contour")
 
@@ -94,6 +97,16 @@ class Grid:
     def best(self) -> dict[str, float]:
         """All free parameters at the lowest point of the grid."""
         return dict(zip(self.fitted, self.parameters[self.index].tolist(), strict=True))
+
+    @property
+    def best_fit(self) -> dict[str, float]:
+        """All free parameters at `minimum`: of the fit before, if it is the lower one and within the axes."""
+        known = dict(zip(self.fitted, self.fit_values, strict=False))
+        inside = all(
+            min(axis[0], axis[-1]) <= known.get(n, np.nan) <= max(axis[0], axis[-1])
+            for n, axis in zip(self.names, self.axes, strict=True)
+        )
+        return known if inside and not self.new_minimum else self.best
 
     @property
     def new_minimum(self) -> bool:
@@ -250,6 +263,7 @@ def compute_grid(
         parameters=_wrap_others(likelihood, points, chosen).reshape(*shape, free.size),
         converged=good.reshape(shape),
         messages=(),
+        fit_values=tuple(float(v) for v in best),
     )
     failed = int((np.isfinite(values) & ~good).sum())
     if failed:

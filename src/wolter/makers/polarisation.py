@@ -330,10 +330,11 @@ class PolarisationCube:
         """The cube as an astropy ``Table`` with units and descriptions."""
         from astropy.table import Column, Table
 
-        table = Table()
-        for name, (values, unit, text) in self.columns().items():
-            table[name] = Column(values, unit=unit or None, description=text)
-        return table
+        def shown(name: str, values: Any, unit: str, text: str) -> Any:
+            form = ".5g" if values.dtype.kind == "f" else None
+            return Column(values, name, unit=unit or None, description=text, format=form)
+
+        return Table([shown(name, *column) for name, column in self.columns().items()])
 
     def write(self, path: str | PathLike[str], *, overwrite: bool = False) -> None:
         """Write the cube: FITS (extension POLARIZATION), or ECSV for names that end in ``.ecsv``.

@@ -51,7 +51,7 @@ def contour(
     mdp : float, optional
         Minimum detectable polarisation at 99 % confidence, in the unit of the degree's axis: a line, or a circle.
     best : mapping of str to float, optional
-        Where to put the cross, by parameter name; by default the lowest point of the grid.
+        Where to put the cross, by parameter name; by default the best fit, or the grid's lowest point if that is lower.
     title : str, optional
 
     Returns
@@ -68,7 +68,7 @@ def contour(
     levels = sorted(confidence)
     if not levels or not all(0.0 < c < 1.0 for c in levels):
         raise DataError(f"confidence {list(confidence)} is not made of probabilities", cure="Give e.g. (0.68, 0.9).")
-    cross = dict(grid.best) | dict(best or {})
+    cross = dict(grid.best_fit) | dict(best or {})
     if len(grid.axes) == 1:
         return _profile(grid, levels, cross, title)
     if len(grid.axes) != 2:

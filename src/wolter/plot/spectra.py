@@ -297,7 +297,13 @@ def group_name(entries: Sequence[Any], group: int) -> str:
     names: dict[int, set[str]] = {}
     for entry in entries:
         spectrum = entry.spectrum
-        names.setdefault(entry.group, set()).add(str(spectrum.detnam or spectrum.instrume or "").strip())
+        names.setdefault(entry.group, set()).add(_detector(spectrum))
     mine = names[group]
     unique = len(mine) == 1 and sum(n == mine for n in names.values()) == 1
     return next(iter(mine)) if unique and "" not in mine else f"group {group}"
+
+
+def _detector(spectrum: Any) -> str:
+    """DETNAM of a spectrum, or INSTRUME where the former says nothing."""
+    words = (str(word or "").strip() for word in (spectrum.detnam, spectrum.instrume))
+    return next((word for word in words if word.upper() not in ("", "NONE")), "")
