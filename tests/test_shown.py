@@ -23,7 +23,7 @@ from wolter.data import (
 )
 from wolter.data._tables import Listing
 from wolter.data.source_list import COLUMNS
-from wolter.errors import MissionError, ResponseError, WolterWarning
+from wolter.errors import DataError, MissionError, ResponseError, WolterWarning
 from wolter.fit import Fit
 from wolter.makers import psf_fraction
 
@@ -106,6 +106,18 @@ def test_source_list_shows_its_sources():
     assert "1.12346" in str(table["ra"])
     nothing = SourceList(columns={n: np.array([]) for n in names}, background=np.zeros((3, 3)), image=image)
     assert repr(nothing) == "SourceList: 0 sources"
+    with pytest.raises(DataError, match="no source was found"):
+        nothing.nearest("10d 10d")
+
+
+def test_the_source_nearest_to_a_position():
+    """Right ascension counts less at high declination: the third is farther in degrees but nearer on the sky."""
+    columns = {name: np.zeros(3) for name in COLUMNS}
+    columns |= {"ra": np.array([100.0, 100.0, 101.5]), "dec": np.array([82.0, 79.0, 80.0])}
+    found = SourceList(columns=columns, background=np.zeros((3, 3)), image=Image(data=np.ones((3, 3))))
+    assert found.nearest("100.0d 80.0d") == 2
+    ra, dec = found.position(2)
+    assert (ra.to_value("deg"), dec.to_value("arcmin")) == (101.5, 4800)
 
 
 def test_html_is_escaped():

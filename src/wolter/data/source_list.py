@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from wolter import fits
 from wolter._accessor import Figures
-from wolter.errors import OutputError
+from wolter.errors import DataError, OutputError
 
 if TYPE_CHECKING:
     from wolter.data._tables import Listing
@@ -107,6 +107,28 @@ class SourceList:
             rows.append([str(k + 1), *values, f"{one['significance']:.1f}"])
         title = f"SourceList: {len(self)} source{'' if len(self) == 1 else 's'}"
         return Listing(heads, rows, title=title)
+
+    def position(self, number: int) -> tuple[Any, Any]:
+        """Right ascension and declination (Quantity) of one source, to be given to `wolter.circle` and others."""
+        from astropy import units as u
+
+        one = self[number]
+        return one["ra"] * u.deg, one["dec"] * u.deg
+
+    def nearest(self, position: Any) -> int:
+        """Number (from zero) of the source nearest to a position (as for `wolter.circle`).
+
+        Raises
+        ------
+        DataError
+            If the list is empty.
+        """
+        from wolter.sky import parse_position, separation
+
+        if not len(self):
+            raise DataError("no source was found", cure="Lower the threshold.")
+        ra, dec = parse_position(position)
+        return int(np.argmin(separation(self["ra"], self["dec"], ra, dec)))
 
     def to_table(self) -> Any:
         """astropy Table of the sources, with units."""
