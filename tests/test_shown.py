@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import warnings
@@ -26,6 +27,7 @@ from wolter.data.source_list import COLUMNS
 from wolter.errors import DataError, MissionError, ResponseError, WolterWarning
 from wolter.fit import Fit
 from wolter.makers import psf_fraction
+from wolter.simulate.layout import readable
 
 PLACE = "16:53:51.77 +39:45:44.4"
 
@@ -215,3 +217,30 @@ def test_leftovers_of_grouping_are_named(folder):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Fit(grouped.ignore_bad(), "powerlaw", statistic="cstat").run()
+
+
+def test_min_counts_of_the_command_line_leaves_no_leftovers(folder, tmp_path, run):
+    source, responses = circle(PLACE, 60 * u.arcsec), folder.parent / "responses"
+    spectra = Observation(folder).spectra(source, responses=responses, detectors=["FPMA"], output=tmp_path)
+    words = ["--model", "powerlaw", "--min-counts", 20, "--stat", "cstat", "--json"]
+    status, out, err = run("fit", spectra[0].path, *words)
+    assert status == 0
+    counts = spectra[0].values
+    full = wanted = 0
+    for number in counts.tolist():  # full groups, one after the other
+        full += number
+        if full >= 20:
+            wanted, full = wanted + 1, 0
+    assert full > 0
+    assert json.loads(out)["bins"] == wanted
+    assert "quality" not in err
+
+
+def test_truth_is_readable(folder):
+    text = (folder.parent / "99000101_truth.json").read_text()
+    truth = json.loads(text)
+    pixels = truth["detectors"]["FPMA"]["bad_pixels"]["0"]
+    assert len(pixels) > 0
+    assert f"{json.dumps(pixels[0])}" in text  # a pixel on one line
+    told = {"s": "x [ 1 ] y", "n": [["t", None], []], "f": [1e-20, -1.5], "e": []}
+    assert json.loads(readable(told)) == told

@@ -73,7 +73,10 @@ _OPTIONS = (
         "--bin", "channels", type=click.IntRange(1), metavar="N", help="Group N channels per bin (before --energy)."
     ),
     click.option(
-        "--min-counts", type=click.FloatRange(0, min_open=True), metavar="N", help="Group to at least N counts per bin."
+        "--min-counts",
+        type=click.FloatRange(0, min_open=True),
+        metavar="N",
+        help="Group to at least N counts per bin; channels that fill none are left out.",
     ),
     click.option(
         "--stat", type=click.Choice(["chi", "cstat", "pgstat", "pstat"]), default="chi", help="Fit statistic."
@@ -182,7 +185,7 @@ def load_spectra(options: FitOptions) -> SpectrumSet:
     if options.channels is not None:
         result = result.group(channels=options.channels)
     if options.min_counts is not None:
-        result = _grouped(result, options.min_counts)
+        result = _grouped(result, options.min_counts).ignore_bad()  # channels that fill no group say nothing in chi
     return result if options.energy is None else result.select(*(kev(e) for e in options.energy))
 
 

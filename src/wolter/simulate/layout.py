@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ __all__ = [
     "Clock",
     "check_options",
     "gti_table",
+    "readable",
     "responses_of",
     "sky_columns",
     "sky_pixels",
@@ -243,7 +245,13 @@ def write_files(
             else:
                 nominal(folder)
         with fits.atomic_path(truth_path, overwrite=True) as temporary:
-            temporary.write_text(json.dumps(truth(), indent=1) + "\n")
+            temporary.write_text(readable(truth()) + "\n")
+
+
+def readable(told: Any) -> str:
+    """JSON text for people: lists of numbers (positions, bad pixels) on one line each."""
+    inner = re.compile(r"\[\n([^\[\]{}\"]*?)\n\s*\]")  # no text holds a line end in JSON
+    return inner.sub(lambda found: f"[{' '.join(found[1].split())}]", json.dumps(told, indent=1))
 
 
 @contextlib.contextmanager
