@@ -26,6 +26,7 @@ from wolter.data._tables import Listing
 from wolter.data.source_list import COLUMNS
 from wolter.errors import DataError, MissionError, ResponseError, WolterWarning
 from wolter.fit import Fit
+from wolter.gti import GTI
 from wolter.makers import psf_fraction
 from wolter.simulate.layout import readable
 
@@ -244,3 +245,13 @@ def test_truth_is_readable(folder):
     assert f"{json.dumps(pixels[0])}" in text  # a pixel on one line
     told = {"s": "x [ 1 ] y", "n": [["t", None], []], "f": [1e-20, -1.5], "e": []}
     assert json.loads(readable(told)) == told
+
+
+def test_exposure_maps_of_good_times(folder):
+    """gti= as for images; before, only a selection of the events was understood."""
+    obs = Observation(folder)
+    events = obs.events["FPMA"]
+    start, _ = events.gti.span
+    half = events.gti & GTI.single(start, start + 150.0)
+    whole, part = (obs.exposure_map("FPMA", gti=gti) for gti in (None, half))
+    assert part.data.max() / whole.data.max() == pytest.approx(half.exposure / events.gti.exposure, rel=0.02)

@@ -371,6 +371,7 @@ class Observation:
         *,
         like: Image | ImageGrid | None = None,
         vignetting: bool | None = None,
+        gti: Any = None,
         executor: Executor | None = None,
         **options: Any,
     ) -> list[ExposureMap]:
@@ -386,6 +387,8 @@ class Observation:
             Pixels of the maps; by default those of `image`.
         vignetting : bool, optional
             Whether the maps fall off with the effective area; by default if energies are given.
+        gti : GTI or path-like, optional
+            Further good times, as the image was made with; as for `EventList.select`.
         executor : concurrent.futures.Executor, optional
             Runs the CCDs in parallel.
         **options
@@ -409,6 +412,8 @@ class Observation:
                 )
             detector = next(iter(self.events))
         events = self._chosen([detector])[detector]
+        if gti is not None:
+            events = events.select(gti=gti)
         inputs = self.mission.load("exposure")(self, detector, **({"events": events} | options))
         if like is None:
             like = self.image(detectors=[detector])[detector]
