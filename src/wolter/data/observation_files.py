@@ -21,11 +21,12 @@ _PACKED = ("", ".gz", ".xz")
 
 
 def candidates(path: Path) -> list[Path]:
-    """Files that may be FITS, by their endings."""
+    """Files that may be FITS, by their endings; hidden ones are what interrupted writing left."""
     if path.is_file():
         return [path]
     endings = tuple(e + p for e in _ENDINGS for p in _PACKED)
-    return sorted(f for f in path.rglob("*") if f.is_file() and f.name.lower().endswith(endings))
+    found = (f for f in path.rglob("*") if f.name.lower().endswith(endings) and not f.name.startswith("."))
+    return sorted(f for f in found if f.is_file())
 
 
 def first_headers(path: Path | str, number: int = 3) -> list[fits.Header]:

@@ -107,11 +107,15 @@ class ArchiveServer:
     def __exit__(self, *exc: object) -> None:
         self.stop()
 
-    def note(self, method: str, path: str, sent: int) -> None:
-        """Count what was answered."""
+    def asked(self, method: str, path: str) -> None:
+        """Note a request, before it is answered: a client that has its answer finds it noted."""
         with self._lock:
             self.requests.append((method, path))
-            self.sent += sent
+
+    def sends(self, number: int) -> None:
+        """Count bytes, before they go out."""
+        with self._lock:
+            self.sent += number
 
 
 class _Server(ThreadingHTTPServer):
@@ -186,12 +190,12 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(length))
 
     def _send(self, answer: Answer) -> None:
-        count = 0
+        front = self.server.front
+        front.asked(self.command, self.path)
 
         def write(data: bytes) -> None:
-            nonlocal count
+            front.sends(len(data))
             self.wfile.write(data)
-            count += len(data)
 
         try:
             size = answer.size
@@ -208,8 +212,6 @@ class _Handler(BaseHTTPRequestHandler):
                     part.write(write)
         except (ConnectionError, TimeoutError, OSError):
             self.close_connection = True
-        finally:
-            self.server.front.note(self.command, self.path, count)
 
 
 def _form(body: bytes, content_type: str) -> list[tuple[str, str]]:
