@@ -1,12 +1,19 @@
-"""Calibration databases for tests: indices written with astropy, IXPE's files under their official names."""
+"""Calibration databases for tests: indices written with astropy, IXPE's files under their official names, servers."""
 
 from __future__ import annotations
 
+import functools
+import http.server
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
+import pytest
 from astropy.io import fits
+
+from wolter.caldb import Caldb, build_index
+from wolter.transport import Policy, Transport
 
 WIDTHS = {
     "TELESCOP": 10, "INSTRUME": 10, "DETNAM": 20, "FILTER": 10, "CAL_DEV": 20, "CAL_DIR": 70, "CAL_FILE": 40,
@@ -105,3 +112,69 @@ def ixpe_files(root, pseudo):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(Path(pseudo) / source, target)
     return home
+
+
+QUICK = Policy(retries=0, connect_timeout=2, read_timeout=5, backoff=0.01)
+ROWS = [
+    {"DETNAM": "A", "REF_TIME": 54000.0, "CAL_CBD": ("THETA(0-10)arcmin",)},
+    {"DETNAM": "B", "REF_TIME": 55000.0, "CAL_DIR": "data/acme/cam/cpf"},
+    {"DETNAM": "A", "REF_TIME": 56000.0, "CAL_XNO": 3},
+]
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        self.server.log.append(self.path)
+        super().do_GET()
+
+
+class Served:
+    """A folder behind HTTP; ``log`` holds the paths asked for."""
+
+    def __init__(self, folder, port=0):
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), functools.partial(_Quiet, directory=folder))
+        self.server.log = self.log = []
+        self.port = self.server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch):
+    for name in ("CALDB", "CALDBCONFIG", "CALDBALIAS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def acme(tmp_path):
+    return make_database(tmp_path / "caldb", files_rows(*ROWS))
+
+
+@pytest.fixture
+def served(acme):
+    server = Served(acme)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def far(served, tmp_path):
+    """Function: the served database."""
+    return lambda **how: Caldb(
+        served.url, **{"cache": tmp_path / "cache", "transport": Transport(QUICK), "max_age": 3600, **how}
+    )
+
+
+@pytest.fixture(scope="module")
+def ixpe(shared, tmp_path_factory):
+    """A database with IXPE's responses under their official names, its index built from their headers."""
+    root = tmp_path_factory.mktemp("ixpe_caldb")
+    build_index(ixpe_files(root, shared("ixpe", "pseudo_caldb")))
+    return root

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -24,7 +23,7 @@ from wolter._version import __version__
 from wolter.caldb.boundary import Boundary, parse_boundary
 from wolter.caldb.index import CalFile, CalibrationIndex
 from wolter.caldb.query import Found, Query
-from wolter.errors import CalibrationError, OutputError, WolterWarning
+from wolter.errors import CalibrationError, OutputError, warn
 from wolter.fits import atomic_path, file_sha256
 
 __all__ = ["CaldbLock"]
@@ -142,11 +141,9 @@ class CaldbLock:
         with self._change() as data:
             others = [s for s, one in data["indices"].items() if one["instrument"] == instrument and s != index.sha256]
             if others:
-                warnings.warn(
+                warn(
                     f"{self.path}: the index {index.path} has changed since other questions were recorded: this one is"
-                    " answered from the new one; version= pins an issue, a new lock file starts afresh",
-                    WolterWarning,
-                    stacklevel=4,
+                    " answered from the new one; version= pins an issue, a new lock file starts afresh"
                 )
             data["root"] = data["root"] or root
             data["indices"][index.sha256] = {"instrument": instrument, "place": place, "version": index.version}

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import time as clock
-import warnings
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
@@ -17,7 +16,7 @@ from wolter.caldb.config import Aliases, Config, ConfigLine, known_config, read_
 from wolter.caldb.index import INDEX_NAME, CalFile, CalibrationIndex
 from wolter.caldb.lock import CaldbLock
 from wolter.caldb.query import Found, Query, explain, select
-from wolter.errors import CalibrationError, TransportError, WolterWarning
+from wolter.errors import CalibrationError, TransportError, warn
 from wolter.fits import atomic_path
 from wolter.transport import Request, Transport, default_transport, is_remote, safe_path
 from wolter.transport.address import local_path
@@ -418,7 +417,7 @@ class Caldb:
             if not present or exc.status in (404, 410):
                 raise
             told = f"{url} cannot be fetched ({exc.cause}); the copy of {_age(_fetched(note))} is used"
-            warnings.warn(told, WolterWarning, stacklevel=3)
+            warn(told)
             return target
         with atomic_path(note, overwrite=True) as temporary:
             temporary.write_text(json.dumps({"url": url, "time": clock.time()}), encoding="utf-8")

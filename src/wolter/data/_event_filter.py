@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from wolter import fits
 from wolter.data._event_scan import RowMask, RowTest
 from wolter.data._event_source import EventSource
 from wolter.data.rows import region_function, row_mask
-from wolter.errors import WolterWarning
+from wolter.errors import warn
 from wolter.expr import Dialect, Expression, parse, placed
 from wolter.expr import _nodes as nodes
 from wolter.gti import gtifilter
@@ -47,11 +46,9 @@ def row_test(events: EventList, source: EventSource, text: str, dialect: Dialect
         columns = parsed.columns_of(source.columns, keywords if dialect == "cfitsio" else None)
     calls = {name.lower() for name in parsed.functions}
     if _selects_times(parsed, events.mission.columns.time):
-        warnings.warn(
+        warn(
             f"the row filter {text!r} selects times, but exposures and rates stay those of all good time. To change "
-            "both give the times themselves: select(time=...) or select(gti=...), on the command line --gti",
-            WolterWarning,
-            stacklevel=3,
+            "both give the times themselves: select(time=...) or select(gti=...), on the command line --gti"
         )
     if not parsed.rowwise:
         with fits.open(events.path) as file:

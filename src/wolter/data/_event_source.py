@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wolter import fits
-from wolter.errors import DataError, FitsError, GTIError, MissionError, WolterWarning
+from wolter.errors import DataError, FitsError, GTIError, MissionError, warn
 from wolter.gti import GTI
 from wolter.mission import Mission, mission_of
 from wolter.sky import TanWCS
@@ -306,10 +305,8 @@ class EventSource:
         start, stop = (_number(self.header.get(k), np.nan) for k in ("TSTART", "TSTOP"))
         if not stop > start:
             return None
-        warnings.warn(
-            f"{self.path.name} has no good time intervals: all time from TSTART to TSTOP ({stop - start:.1f} s) counts",
-            WolterWarning,
-            stacklevel=2,
+        warn(
+            f"{self.path.name} has no good time intervals: all time from TSTART to TSTOP ({stop - start:.1f} s) counts"
         )
         return GTI.single(start, stop)
 

@@ -6,6 +6,8 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
+from wolter.data.rmf import keyword
+
 __all__ = ["Listing", "detector_of"]
 
 
@@ -79,5 +81,4 @@ class Listing:
 
 def detector_of(header: Any) -> str:
     """Instrument and detector (INSTRUME, DETNAM) that a header names; nothing if it names none."""
-    words = (str(header.get(key) or "").strip() for key in ("INSTRUME", "DETNAM"))
-    return " ".join(dict.fromkeys(word for word in words if word.upper() not in ("", "NONE")))
+    return " ".join(dict.fromkeys(filter(None, (keyword(header, key) for key in ("INSTRUME", "DETNAM")))))

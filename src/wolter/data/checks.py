@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wolter.errors import DataError, ResponseError, WolterWarning
+from wolter.errors import DataError, ResponseError, warn
 
 if TYPE_CHECKING:
     from wolter.data.arf import ARF
@@ -60,11 +59,9 @@ def check_responses(spectrum: Spectrum, *, allow_mismatch: bool = False) -> None
             cure="Take the RMF that was made for spectra with this number of channels.",
         )
     if rmf.first_channel != spectrum.first_channel:
-        warnings.warn(
+        warn(
             f"{spectrum.path or spectrum.name}: channels begin with {spectrum.first_channel}, those of the RMF "
-            f"({_file(rmf)}) with {rmf.first_channel}; they are matched in order",
-            WolterWarning,
-            stacklevel=2,
+            f"({_file(rmf)}) with {rmf.first_channel}; they are matched in order"
         )
     if not allow_mismatch:
         _check_detector(spectrum, rmf, "RMF")
@@ -92,18 +89,14 @@ def check_arf(rmf: RMF, arf: ARF) -> None:
         )
     apart = np.abs(arf.energ_lo / rmf.energ_lo - 1.0).max(), np.abs(arf.energ_hi / rmf.energ_hi - 1.0).max()
     if max(apart) > _ENERGY_TOLERANCE:
-        warnings.warn(
+        warn(
             f"{_file(arf)}: its energies differ from those of the RMF ({_file(rmf)}) by up to {max(apart):.2g}; "
-            "the RMF's are used",
-            WolterWarning,
-            stacklevel=3,
+            "the RMF's are used"
         )
     if rmf.includes_area:
-        warnings.warn(
+        warn(
             f"{_file(rmf)} includes an effective area already (SPECRESP MATRIX); the ARF ({_file(arf)}) multiplies it "
-            "once more",
-            WolterWarning,
-            stacklevel=3,
+            "once more"
         )
 
 
@@ -138,11 +131,9 @@ def _check_stokes(spectrum: Spectrum, arf: ARF) -> None:
         return
     expected = "SPECRESP" if spectrum.stokes == 0 else "MODSPECRESP"
     if arf.kind != expected:
-        warnings.warn(
+        warn(
             f"{spectrum.path or spectrum.name}: a Stokes {'IQU'[spectrum.stokes]} spectrum with {_file(arf)}, which "
-            f"is of kind {arf.kind} and not {expected}",
-            WolterWarning,
-            stacklevel=3,
+            f"is of kind {arf.kind} and not {expected}"
         )
 
 

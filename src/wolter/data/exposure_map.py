@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wolter._accessor import Figures
-from wolter.data.image import Image
+from wolter.data.image import COUNTS, Image
 from wolter.errors import DataError
 from wolter.mission import mission_of
 
@@ -131,7 +131,7 @@ class ExposureMap(Image):
 def _counts(image: Image) -> str:
     """What in the header tells that the pixels are counts; nothing if they may be seconds."""
     if image.unit:
-        return f"BUNIT = {image.unit}" if image.unit.strip().lower() in ("count", "counts", "ct") else ""
+        return f"BUNIT = {image.unit}" if image.unit.strip().lower() in COUNTS else ""
     kind = str(image.header.get("HDUCLAS2", "") or "").strip().upper()
     if kind in ("TOTAL", "ALL", "NET", "BKG"):
         return f"HDUCLAS2 = {kind}"

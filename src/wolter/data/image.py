@@ -20,7 +20,9 @@ from wolter.errors import DataError
 if TYPE_CHECKING:
     from wolter.gti import GTI
 
-__all__ = ["Image"]
+__all__ = ["COUNTS", "Image"]
+
+COUNTS = ("count", "counts", "ct")  # units of counts, in small letters
 
 
 @dataclass(eq=False, kw_only=True)
@@ -207,7 +209,7 @@ class Image(ImagePlane):
     def _content(self) -> str:
         """What the pixels hold together, or at most."""
         data = np.nan_to_num(self.data)
-        if self.unit.lower() in ("", "count", "counts", "ct"):
+        if not self.unit or self.unit.strip().lower() in COUNTS:
             return f"{data.sum():.10g} counts"
         return f"up to {data.max(initial=0):.4g} {self.unit}"
 

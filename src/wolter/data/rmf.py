@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wolter.data.matrix import CompressedMatrix
-from wolter.errors import ResponseError, WolterWarning
+from wolter.errors import ResponseError, warn
 from wolter.fits import Header
 
 if TYPE_CHECKING:
@@ -322,13 +322,9 @@ def ascending_bins(
         )
     gap = np.abs(low[1:] - high[:-1]) / low[1:]
     if strict and (gap > _GAP).any():
-        import warnings
-
         where = int(np.argmax(gap))
-        warnings.warn(
+        warn(
             f"{file or 'response'}: energy bins are not adjacent ({high[where]:.6g} keV is followed by "
-            f"{low[where + 1]:.6g}); each bin is taken to begin where the one before ends, as XSPEC does",
-            WolterWarning,
-            stacklevel=3,
+            f"{low[where + 1]:.6g}); each bin is taken to begin where the one before ends, as XSPEC does"
         )
     return low, high, order

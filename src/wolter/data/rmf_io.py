@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from wolter import fits
 from wolter.data.matrix import CompressedMatrix, ranges
 from wolter.data.rmf import RMF, ascending_bins, keyword
-from wolter.errors import ResponseError, WolterWarning
+from wolter.errors import ResponseError, warn
 
 __all__ = ["is_ebounds", "is_matrix", "kev_factor", "read_rmf", "write_rmf"]
 
@@ -116,7 +115,7 @@ def read_rmf(path: str | PathLike[str] | fits.FileName) -> RMF:
     )
     complaint = rmf.check_normalisation()
     if complaint:
-        warnings.warn(f"{file.path}: {complaint}", WolterWarning, stacklevel=2)
+        warn(f"{file.path}: {complaint}")
     return rmf
 
 
@@ -238,11 +237,9 @@ def _origin(
     guess = 0 if first.min() == 0 else 1
     if guess != channel[0] or guess == 0:
         sure = guess == 0 or (first + length).max() - 1 == len(channel)
-        warnings.warn(
+        warn(
             f"{path}[{table.label}]: the column F_CHAN has no TLMIN keyword; its channels are taken to begin with "
-            f"{guess}" + ("" if sure else f", although EBOUNDS begins with {channel[0]}"),
-            WolterWarning,
-            stacklevel=4,
+            f"{guess}" + ("" if sure else f", although EBOUNDS begins with {channel[0]}")
         )
     return guess
 

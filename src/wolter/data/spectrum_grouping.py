@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wolter.data import grouping as rules
-from wolter.errors import DataError, WolterWarning, suggest
+from wolter.errors import DataError, suggest, warn
 
 if TYPE_CHECKING:
     from wolter.data.spectrum import Spectrum
@@ -94,11 +93,7 @@ def group_spectrum(
     complete = (marks != 2) & (flags == 1) & (quality == 0)
     if mode != "constant" and not complete.any():
         reach = "counts" if mode in ("min", "optmin", "bmin") else "signal-to-noise ratio"
-        warnings.warn(
-            f"{spectrum.name}: no group reaches the {reach} {value:g}; all channels are flagged bad (QUALITY 2)",
-            WolterWarning,
-            stacklevel=3,
-        )
+        warn(f"{spectrum.name}: no group reaches the {reach} {value:g}; all channels are flagged bad (QUALITY 2)")
     return out
 
 

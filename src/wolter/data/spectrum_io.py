@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -19,7 +18,7 @@ from wolter import fits
 from wolter.data.checks import check_background, check_responses
 from wolter.data.rmf import RMF, keyword
 from wolter.data.spectrum import Spectrum
-from wolter.errors import DataError, ResponseError, WolterWarning
+from wolter.errors import DataError, ResponseError, warn
 
 if TYPE_CHECKING:
     from wolter.data.arf import ARF
@@ -188,15 +187,13 @@ def _scale(source: _Source, name: str) -> Any:
     """AREASCAL or BACKSCAL; a value that is missing or not positive becomes 1, with a warning (ogip, XSPEC)."""
     got = source.per_channel(name)
     if got is None:
-        warnings.warn(f"{source.path}: there is no {name}; it is taken to be 1", WolterWarning, stacklevel=4)
+        warn(f"{source.path}: there is no {name}; it is taken to be 1")
         return 1.0
     wrong = np.asarray(got) <= 0
     if wrong.any():
-        warnings.warn(
+        warn(
             f"{source.path}: {name} is not positive{'' if np.ndim(got) == 0 else f' in {int(wrong.sum())} channels'}; "
-            "it is taken to be 1 there",
-            WolterWarning,
-            stacklevel=4,
+            "it is taken to be 1 there"
         )
         got = np.where(wrong, 1.0, got)
     return got if np.ndim(got) else float(got)
@@ -207,19 +204,11 @@ def _errors(source: _Source) -> tuple[bool, Any]:
     poisson = source.flag("POISSERR")
     stat_err = source.column("STAT_ERR")
     if poisson and stat_err is not None:
-        warnings.warn(
-            f"{source.path}: POISSERR is true and there is a column STAT_ERR; the errors are taken to be Poisson's",
-            WolterWarning,
-            stacklevel=4,
-        )
+        warn(f"{source.path}: POISSERR is true and there is a column STAT_ERR; the errors are taken to be Poisson's")
         stat_err = None
     elif not poisson and stat_err is None:
         told = "POISSERR is missing" if poisson is None else "POISSERR is false"
-        warnings.warn(
-            f"{source.path}: {told} and there is no column STAT_ERR; statistical errors are taken to be 0",
-            WolterWarning,
-            stacklevel=4,
-        )
+        warn(f"{source.path}: {told} and there is no column STAT_ERR; statistical errors are taken to be 0")
     return bool(poisson), stat_err
 
 
@@ -237,7 +226,7 @@ def parse_xflt(header: fits.Header) -> dict[str, float]:
         try:
             out[key.strip().lower() if colon else f"key{int(name[4:])}"] = float(value)
         except ValueError:
-            warnings.warn(f"{name} = {text!r} is not 'key: value'; it is left out", WolterWarning, stacklevel=3)
+            warn(f"{name} = {text!r} is not 'key: value'; it is left out")
     return out
 
 

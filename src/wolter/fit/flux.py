@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import numpy.typing as npt
 
-from wolter.errors import WolterWarning
+from wolter.errors import warn
 from wolter.fit.dataset import Dataset, FitSpectrum
 from wolter.fit.numerics import normal_quantile
 from wolter.fit.results import Flux
@@ -145,11 +143,7 @@ def _evaluate(
     edges = entry.plan.full_edges
     low, high = max(lo, float(edges[0])), min(hi, float(edges[-1]))
     if (low, high) != (lo, hi):
-        warnings.warn(
-            f"{entry.name}: the range {lo:g}-{hi:g} keV goes beyond the response; it is cut to {low:g}-{high:g} keV",
-            WolterWarning,
-            stacklevel=5,
-        )
+        warn(f"{entry.name}: the range {lo:g}-{hi:g} keV goes beyond the response; it is cut to {low:g}-{high:g} keV")
     context = entry.context if keep_stokes else Context(0, entry.context.xflt, entry.context.settings)
     first = (entry.group - 1) * table.width
     rows = full[:, first : first + table.width]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from os import PathLike
@@ -14,7 +13,7 @@ import numpy as np
 
 from wolter._version import __version__
 from wolter.data.spectrum_set import SpectrumSet
-from wolter.errors import FitError, WolterWarning
+from wolter.errors import FitError, warn
 from wolter.fit.priors import make_prior
 from wolter.fit.results import ErrorResult, FitResult, ParameterRow
 from wolter.fit.spectrum_record import FileStore, decode, encode, restore_spectrum, runs, spectrum_record, unroll
@@ -148,11 +147,7 @@ def load_fit(
         fit.restore_result(_result(values["result"]), errors)
     before, now = float(values["statistic_value"]), fit.statistic
     if not abs(now - before) <= _SAME * max(1.0, abs(before)):
-        warnings.warn(
-            f"{path}: the statistic is {now:.4f} now and was {before:.4f} when the fit was saved",
-            WolterWarning,
-            stacklevel=3,
-        )
+        warn(f"{path}: the statistic is {now:.4f} now and was {before:.4f} when the fit was saved")
     return fit
 
 

@@ -16,7 +16,7 @@ from wolter import fits
 from wolter.data.arf import ARF
 from wolter.data.rmf import RMF
 from wolter.data.spectrum import Spectrum
-from wolter.errors import DataError, FitError, WolterError, WolterWarning
+from wolter.errors import DataError, FitError, WolterError, WolterWarning, warn
 
 __all__ = ["FileStore", "decode", "encode", "original_row", "restore_spectrum", "runs", "spectrum_record", "unroll"]
 
@@ -120,7 +120,7 @@ class FileStore:
                 raise DataError(
                     text, file=chosen, cure="Restore it, or load with changed='warn' and run the fit again."
                 )
-            warnings.warn(f"{chosen}: {text}", WolterWarning, stacklevel=6)
+            warn(f"{chosen}: {text}")
         self._known[key] = {"found": str(chosen)}
         return chosen
 

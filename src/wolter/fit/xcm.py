@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy.typing as npt
 from wolter.data.spectrum import Spectrum
 from wolter.data.spectrum_io import locate
 from wolter.data.spectrum_set import SpectrumSet
-from wolter.errors import FitError, ModelError, WolterError, WolterWarning
+from wolter.errors import FitError, ModelError, WolterError, warn
 from wolter.fit.xcm_model import apply_parameters, count_parameters
 from wolter.models.model import Model
 from wolter.models.settings import ApecOptions, Settings
@@ -416,5 +415,5 @@ def read_xcm(
         raise
     for what, lines in (("not understood and left out", record.unknown), ("not carried out", record.skipped)):
         if lines:
-            warnings.warn(f"{file}: {what}: {'; '.join(lines)}", WolterWarning, stacklevel=2)
+            warn(f"{file}: {what}: {'; '.join(lines)}")
     return fit

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from wolter.errors import FitsError, WolterWarning, suggest
+from wolter.errors import FitsError, suggest, warn
 from wolter.fits._errors import MissingHDUError
 from wolter.fits.hdu import HDU, ImageHDU, Region, data_size, padding
 from wolter.fits.header import BLOCK, Header
@@ -269,11 +268,7 @@ class FitsFile:
     def _check_rest(self, rest: bytes) -> None:
         """What follows the last HDU: nothing, or special records, which are worth a warning."""
         if rest.strip(b"\0 "):
-            warnings.warn(
-                f"{self.path}: what follows HDU {len(self._found) - 1} is not an HDU and is ignored",
-                WolterWarning,
-                stacklevel=2,
-            )
+            warn(f"{self.path}: what follows HDU {len(self._found) - 1} is not an HDU and is ignored")
 
     def _clean(self, text: str, block: int) -> str:
         """Text of a block with characters that FITS forbids; an error when these are data and not a header."""

@@ -98,14 +98,11 @@ class ImageAccumulator:
     def _slots_of(self, x: NDArray[Any], y: NDArray[Any], good: NDArray[np.bool_] | None) -> NDArray[Any]:
         if self._wcs is None:
             return self.grid.slots(x, y, good)
-        return 1 + (self._pixels(x, y) if good is None else self._pixels(x[good], y[good]))
-
-    def _pixels(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.int64]:
-        if self._wcs is None:
-            return self.grid.index(x, y)
+        if good is not None:
+            x, y = x[good], y[good]
         sky = self.grid.sky
         u, v = sky.sky_to_pixel(*self._wcs.pixel_to_sky(x, y), frame=self._wcs.frame)
-        return replace(self.grid, first=(1, 1), binning=1).index(u, v)
+        return 1 + replace(self.grid, first=(1, 1), binning=1).index(u, v)
 
     @property
     def image(self) -> NDArray[np.int32]:

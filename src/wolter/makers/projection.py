@@ -142,9 +142,10 @@ def project(mask: NDArray[Any], matrix: Float, window: Window, *, samples: int |
     padded = np.zeros((mask.shape[0] + 2, mask.shape[1] + 2), dtype=np.float32)
     padded[1:-1, 1:-1] = mask
     x, y = (x + 1.5).astype(np.float32), (y + 1.5).astype(np.float32)  # +1: the border, +1/2: rounding by truncation
+    flat = padded.ravel()
     middle = _pixel(x, y, padded.shape)
     mixed = _varies(padded, 0.5 * (abs(ax) + abs(bx)), 0.5 * (abs(ay) + abs(by))).ravel().take(middle)
-    seen = padded.ravel().take(middle)
+    seen = flat.take(middle)
     x, y = x[mixed], y[mixed]
     if samples is None:
         least = max(4, np.ceil(1.5 * max(np.hypot(ax, ay), np.hypot(bx, by))))
@@ -154,7 +155,7 @@ def project(mask: NDArray[Any], matrix: Float, window: Window, *, samples: int |
     for q in offsets:
         for p in offsets:
             index = _pixel(x + np.float32(ax * p + bx * q), y + np.float32(ay * p + by * q), padded.shape)
-            total += padded.ravel().take(index)
+            total += flat.take(index)
     seen[mixed] = total / samples**2
     out[j0 - window.y0 : j1 + 1 - window.y0, i0 - window.x0 : i1 + 1 - window.x0] = seen
     return out

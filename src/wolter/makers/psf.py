@@ -13,12 +13,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wolter.data import EventList, Image
+    from wolter.fits import Header
     from wolter.sky import RegionSet
 
-__all__ = ["psf_fraction"]
+__all__ = ["mission_psf", "psf_fraction"]
 
 _RINGS, _SPOKES = 400, 180
 _FARTHEST = 3600.0  # arcsec
+
+
+def mission_psf(header: Header) -> Callable[..., Any]:
+    """Encircled fraction ``(radius_arcsec, energy_kev, off_axis_arcmin)`` of the mission that a header names.
+
+    Raises
+    ------
+    DataError
+        If none is known.
+    """
+    mission = mission_of(header)  # type: ignore[arg-type]
+    if mission.psf is None:
+        raise DataError(
+            f"no point-spread function is known for {mission.title}", cure="Give psf= as a function of the radius."
+        )
+    return mission.load("psf")
 
 
 def psf_fraction(
@@ -60,11 +77,7 @@ def psf_fraction(
     """
     from wolter.sky import parse_position
 
-    if psf is None:
-        mission = mission_of(data.header)  # type: ignore[arg-type]
-        if mission.psf is None:
-            raise DataError(f"no point-spread function is known for {mission.title}", cure="Give psf=.")
-        psf = mission.load("psf")
+    psf = psf or mission_psf(data.header)
     ra, dec = parse_position(region.center if centre is None else centre)
     wcs = data.wcs
     edges = np.concatenate([[0.0], np.geomspace(0.05, _FARTHEST, _RINGS)])

@@ -12,7 +12,7 @@ from wolter.data.curves import to_stingray
 from wolter.data.events import EventList
 from wolter.data.light_curve import LightCurve
 from wolter.errors import DataError
-from wolter.units import to_seconds, to_value
+from wolter.units import is_quantity, to_seconds, to_value
 
 __all__ = ["Folding", "Periodogram", "Profile", "epoch_folding", "fold", "periodogram"]
 
@@ -146,9 +146,9 @@ def _in(unit: str, value: Any, name: str) -> Any:
     UnitError
         For another kind of unit.
     """
-    if not hasattr(value, "unit"):
+    if not is_quantity(value):
         return np.asarray(value, dtype=float)[()]
-    if unit == "Hz" and str(value.unit) in ("s", "ms", "min", "h", "d"):
+    if unit == "Hz" and value.unit.is_equivalent("s"):
         return 1.0 / to_seconds(value, name)
     return np.asarray(to_value(value, unit, name), dtype=float)[()]
 

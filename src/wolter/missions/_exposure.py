@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wolter import fits
-from wolter.errors import DataError, MissionError, WolterWarning, suggest
+from wolter.errors import DataError, MissionError, suggest, warn
 
 if TYPE_CHECKING:
     from wolter.data import EventList
@@ -125,7 +124,7 @@ def open_table(
 def assume(text: str, told: list[str]) -> None:
     """Record an assumption and say it."""
     told.append(text)
-    warnings.warn(f"exposure map: {text}", WolterWarning, stacklevel=4)
+    warn(f"exposure map: {text}")
 
 
 def exposure_header(events: EventList) -> fits.Header:

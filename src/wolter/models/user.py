@@ -12,7 +12,6 @@ it, and whatever is registered inside ``with component_scope():`` is gone afterw
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import Any, Literal, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from wolter.errors import ModelError, WolterWarning, suggest
+from wolter.errors import ModelError, suggest, warn
 from wolter.models import registry
 from wolter.models.definitions import KIND_WORDS, ComponentDef, Context, Kind, ParameterDef
 from wolter.models.xspec_library.bridge import PREFIX
@@ -345,7 +344,7 @@ def _in_xspec(key: str) -> bool:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, WolterWarning, stacklevel=4)
+    warn(message)
 
 
 def unregister(name: str) -> None:

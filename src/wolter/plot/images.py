@@ -118,7 +118,9 @@ def encircled(
     """
     named = _named(profiles)
     if psf is True:
-        psf = _mission_psf(named[0][1])
+        from wolter.makers.psf import mission_psf
+
+        psf = mission_psf(named[0][1].header)
     figure = new_figure(height=2.7)
     axes = new_axes(figure)
     for k, (name, one) in enumerate(named):
@@ -146,18 +148,6 @@ def encircled(
         legend(axes, loc="lower right")
     titled(axes, title)
     return figure
-
-
-def _mission_psf(profile: RadialProfile) -> Any:
-    """The encircled fraction of the mission that took a profile."""
-    from wolter.mission import mission_of
-
-    mission = mission_of(profile.header)  # type: ignore[arg-type]
-    if mission.psf is None:
-        raise DataError(
-            f"no point-spread function is known for {mission.title}", cure="Give psf= as a function of the radius."
-        )
-    return mission.load("psf")
 
 
 def detections(sources: SourceList, *, smooth: float = 1.5, number: bool = True, **options: Any) -> Figure:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass, field
 
-from wolter.errors import RegionError, WolterWarning, suggest
+from wolter.errors import RegionError, suggest, warn
 from wolter.sky.arguments import ACCEPTED, Context, Problem, build_shape
 from wolter.sky.frames import CELESTIAL, PIXEL, normal_frame
 from wolter.sky.logic import Components, append, intersection
@@ -62,11 +61,7 @@ class _Reader:
             raise RegionError("the text holds no shape", file=self.name, cure=f"Accepted are {ACCEPTED}.")
         if self.first_bare_size and not self.context.ds9:
             self.number = self.first_bare_size
-            warnings.warn(
-                str(self.fail("sizes without a unit are taken as degrees (as DS9 does; cfitsio takes pixels)")),
-                WolterWarning,
-                stacklevel=5,
-            )
+            warn(str(self.fail("sizes without a unit are taken as degrees (as DS9 does; cfitsio takes pixels)")))
         if "*" in self.operators:
             self.out.logic = self._combine()
         return self.out

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wolter.errors import RegionError, WolterWarning
+from wolter.errors import RegionError, warn
 from wolter.sky import ds9, logic
 from wolter.sky.pixel import Bounds, Component, PixelRegion
 from wolter.sky.place import place
@@ -64,11 +63,7 @@ class RegionSet:
             raise RegionError("a region needs at least one shape", file=self.name if self.name != "region" else None)
         signs = [s.include for s in self.shapes]
         if self.logic is None and not signs[0] and any(signs):
-            warnings.warn(
-                f"{self.name}: the first shape is an exclusion, so everything outside it is included (cfitsio's rule)",
-                WolterWarning,
-                stacklevel=4,
-            )
+            warn(f"{self.name}: the first shape is an exclusion, so everything outside it is included (cfitsio's rule)")
 
     # ---------------------------------------------------------------- what it holds
 
@@ -131,11 +126,7 @@ class RegionSet:
                 cure="Apply them one after the other.",
             )
         if self.wcs != other.wcs and not (self.celestial and other.celestial):
-            warnings.warn(
-                "regions defined on different pixel systems are combined; pixel numbers are taken as they are",
-                WolterWarning,
-                stacklevel=3,
-            )
+            warn("regions defined on different pixel systems are combined; pixel numbers are taken as they are")
         wcs = self.wcs if self.wcs == other.wcs else None
         return RegionSet.from_components(
             components, properties=self.properties, columns=self.columns, wcs=wcs, name=self.name

@@ -7,7 +7,6 @@ CROTA convention of Greisen & Calabretta 2002 (A&A 395, 1061; "Paper I").
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wolter.errors import DataError, RegionError, WolterWarning
+from wolter.errors import DataError, RegionError, warn
 from wolter.sky.frames import convert
 
 __all__ = ["TanWCS"]
@@ -477,11 +476,7 @@ def _frame_of(kind: str, keys: Mapping[str, Any]) -> str:
     if system.startswith("FK4") or (not system and 0.0 < equinox < 1984.0):
         return "fk4"
     if equinox not in (0.0, 2000.0) and system != "ICRS":
-        warnings.warn(
-            f"EQUINOX is {equinox}; coordinates are used as if it were 2000 (no precession applied)",
-            WolterWarning,
-            stacklevel=4,
-        )
+        warn(f"EQUINOX is {equinox}; coordinates are used as if it were 2000 (no precession applied)")
     return "icrs" if system == "ICRS" else "fk5"
 
 

@@ -11,7 +11,6 @@ import hashlib
 import json
 import sqlite3
 import threading
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wolter import fits
-from wolter.errors import DataError, OutputError, WolterError, WolterWarning, suggest
+from wolter.errors import DataError, OutputError, WolterError, suggest, warn
 from wolter.sky import parse_position, separation
 from wolter.sources._lock import locked
 from wolter.sources.entries import ObservationEntry, describe_observation
@@ -334,7 +333,7 @@ class Library:
         if held is not None:
             return held
         with locked(self.folder / "locks" / key):
-            held = self._held(key, warn=True)  # another process may have made it meanwhile
+            held = self._held(key, say=True)  # another process may have made it meanwhile
             if held is not None:
                 return held
             path = self.folder / "products" / key[:2] / (key + suffix)
@@ -353,7 +352,7 @@ class Library:
             self._checked[key] = (path, _stamp(path))
             return path
 
-    def _held(self, key: str, *, warn: bool = False) -> Path | None:
+    def _held(self, key: str, *, say: bool = False) -> Path | None:
         """Path of a product that is there and whole; None if it is to be made."""
         if key in self._checked:
             path, stamp = self._checked[key]
@@ -374,12 +373,9 @@ class Library:
                 self._checked[key] = (path, stamp)
                 return path
             problem = "is damaged"
-        if warn:
-            warnings.warn(
-                f"{path}: the {row['kind']} {row['obsid']} {row['detector']}".rstrip()
-                + f" {problem}; it is made again",
-                WolterWarning,
-                stacklevel=4,
+        if say:
+            warn(
+                f"{path}: the {row['kind']} {row['obsid']} {row['detector']}".rstrip() + f" {problem}; it is made again"
             )
         return None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wolter.data import ImageGrid, RateMap
-from wolter.errors import DataError, WolterWarning
+from wolter.errors import DataError, warn
 from wolter.sources.edges import edge_pixels, near_edge, sensor_mask
 
 if TYPE_CHECKING:
@@ -175,11 +174,9 @@ def warn_of_cover(source: Source, covered: float, radius: Any, obsid: str | None
     """Warn if the field ends within a circle."""
     if covered < LEAST_COVERED:
         where = "its observations" if obsid is None else f"observation {obsid}"
-        warnings.warn(
+        warn(
             f"{source.name}: {where} covered {100 * covered:.0f} % of the circle of {radius}; "
-            "what is measured is that part's",
-            WolterWarning,
-            stacklevel=4,
+            "what is measured is that part's"
         )
 
 

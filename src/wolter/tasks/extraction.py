@@ -248,9 +248,12 @@ def extract(p: Mapping[str, Any], result: TaskResult) -> None:
     if p["exitnow"]:
         return
     names = _names(str(p["filename"]))
+    inputs = [_parsed(name).path for name in names]
+    if len(names) == 1:
+        _extract(p, result, names[0], inputs)
+        return
     with tempfile.TemporaryDirectory() as folder:
-        text = names[0] if len(names) == 1 else _merged(names, p, folder)
-        _extract(p, result, text, [_parsed(name).path for name in names])
+        _extract(p, result, _merged(names, p, folder), inputs)
 
 
 def _extract(p: Mapping[str, Any], result: TaskResult, text: str, inputs: list[Path]) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from wolter.caldb import Caldb, CalFile
-from wolter.errors import OutputError, WolterWarning
+from wolter.errors import OutputError, warn
 from wolter.tasks.registry import Parameter, Task, TaskResult
 
 __all__ = ["TASK"]
@@ -32,7 +31,7 @@ def _run(p: Mapping[str, Any], result: TaskResult) -> None:
         result.parameters[name] = p[name] or "-"
     if not found:
         result.messages.append("No datasets found matching selection criteria")
-        warnings.warn(f"quzcif: {found.explanation}", WolterWarning, stacklevel=4)
+        warn(f"quzcif: {found.explanation}")
         return
     if found.total > maxret and p["chatter"] > 10:
         result.messages += ["Warning: More files were found than are shown here"]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wolter.errors import OutputError, ParameterError, WolterError, WolterWarning, suggest
+from wolter.errors import OutputError, ParameterError, WolterError, suggest, warn
 from wolter.mission import missions
 
 __all__ = ["Parameter", "Task", "TaskError", "TaskResult", "get", "mission_of_task", "names", "register", "run"]
@@ -211,7 +210,7 @@ class Task:
             if idle:
                 have = "has" if len(idle) == 1 else "have"
                 told = f"{self.name}: {', '.join(idle)} {have} no effect in this version"
-                warnings.warn(told, WolterWarning, stacklevel=2)
+                warn(told)
             self.function(result.parameters, result)
         except WolterError as exc:
             if isinstance(exc, OutputError) and "overwrite" in (exc.cure or "") and "clobber" in result.parameters:

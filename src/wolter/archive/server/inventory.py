@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from typing import Any
 
 from wolter import fits
 from wolter.archive.description import ArchiveEntry, archived_missions
-from wolter.errors import ArchiveError, FitsError, WolterError, WolterWarning
+from wolter.errors import ArchiveError, FitsError, WolterError, warn
 from wolter.mission import mission_of
 
 __all__ = ["Inventory", "Observed", "take_inventory"]
@@ -131,7 +130,7 @@ def _look(path: Path, root: Path, entries: Mapping[str, ArchiveEntry], found: di
             if second is not None:
                 headers.append(second.header)
     except FitsError as exc:
-        warnings.warn(f"{path} is left out of the catalogue: {exc.cause}", WolterWarning, stacklevel=3)
+        warn(f"{path} is left out of the catalogue: {exc.cause}")
         return
     header = headers[-1]
     if str(header.get("EXTNAME", "")).strip().upper() != "EVENTS":

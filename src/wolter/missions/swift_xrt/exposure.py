@@ -71,7 +71,7 @@ def exposure_inputs(observation: Observation, detector: str = "XRT", **options: 
 def inputs_of_files(
     events: EventList,
     *,
-    frames: str | PathLike[str] | None = None,
+    frames: str | PathLike[str] | Frames | None = None,
     attitude: str | PathLike[str] | None = None,
     deadtime: bool = True,
     attitude_bin: float = 2.4,
@@ -82,7 +82,7 @@ def inputs_of_files(
     ----------
     events : EventList
         Screened events in photon-counting mode, with their GTI and BADPIX tables.
-    frames : path-like, optional
+    frames : path-like or Frames, optional
         Frame headers (``xhd.hk``): frame times and their pointing.
     attitude : path-like, optional
         Attitude file; it takes the place of the pointing of the frames.
@@ -108,7 +108,7 @@ def inputs_of_files(
     if attitude is not None:
         pointing = attitude_of_file(attitude)
     elif frames is not None:
-        pointing = Frames.read(frames, events.header).attitude()
+        pointing = (frames if isinstance(frames, Frames) else Frames.read(frames, events.header)).attitude()
     else:
         raise DataError("neither frame headers nor an attitude file is given", file=events.path)
     plane = detector_plane(events, told)

@@ -69,9 +69,8 @@ def _run(p: Mapping[str, Any], result: TaskResult) -> None:
 
     _check(p)
     events = EventList.read(os.fspath(p["infile"]))
-    source = {"attitude": p["attfile"]} if p["hdfile"] is None else {"frames": p["hdfile"]}
-    inputs = inputs_of_files(events, **source, deadtime=False)
     frames = None if p["hdfile"] is None else Frames.read(p["hdfile"], events.header)
+    inputs = inputs_of_files(events, frames=frames, attitude=None if frames else p["attfile"], deadtime=False)
     groups: list[NDArray[np.intp]] = []
     if frames is not None:
         inputs.attitude.check(inputs.gti)

@@ -79,7 +79,7 @@ class _Sum(ImageAccumulator):
     def add(self, part: Mapping[str, NDArray[Any]]) -> None:
         """Add the selected events of one chunk."""
         super().add(part)
-        index = self._pixels(part[self._x], part[self._y])
+        index = self.grid.index(part[self._x], part[self._y])
         inside = index >= 0
         weight = part[self._weight][inside].astype(float)
         self.total += np.bincount(index[inside], weights=weight, minlength=len(self.total))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from os import PathLike
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from wolter.errors import FitsError, ModelError, OutputError, TransportError, WolterWarning
+from wolter.errors import FitsError, ModelError, OutputError, TransportError, warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -354,10 +353,8 @@ def _check(folder: Path, version: str, hashes: Mapping[str, str], address: str) 
             raise ModelError(f"what was fetched is no AtomDB {kind} file: {exc.cause}", file=address) from exc
     unknown = [f"{kind} {found[kind]}" for kind in _KINDS if kind not in hashes]
     if unknown:
-        warnings.warn(
+        warn(
             f"AtomDB {version} from {address} could not be verified, its SHA-256 are not known here; they are:"
-            f" {', '.join(unknown)}. They have been taken down, files that differ will be refused from now on",
-            WolterWarning,
-            stacklevel=5,
+            f" {', '.join(unknown)}. They have been taken down, files that differ will be refused from now on"
         )
     return found

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import threading
-import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 from os import PathLike
@@ -19,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wolter import fits
-from wolter.errors import FitsError, ModelError, WolterWarning
+from wolter.errors import FitsError, ModelError, warn
 
 __all__ = ["TableFile", "TableParameter", "read_table"]
 
@@ -345,9 +344,7 @@ class _Reader:
         for column in columns:
             length = int(np.size(hdu.read(column, rows=slice(0, 1))))
             if length == 2 * bins and bins > 0:
-                warnings.warn(
-                    f"{self.path}[SPECTRA]: the errors in column {column} are not used", WolterWarning, stacklevel=6
-                )
+                warn(f"{self.path}[SPECTRA]: the errors in column {column} are not used")
             elif length != bins:
                 raise self.fail(f"column {column} has {length} values per row for {bins} energies", "SPECTRA")
         return _Rows(self.file, hdu, columns, self.order(hdu, interpolated, wanted), bins)

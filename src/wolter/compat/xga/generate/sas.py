@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from astropy.units import Quantity
@@ -10,7 +9,7 @@ from astropy.units import Quantity
 from wolter._progress import track
 from wolter.compat.xga import configuration
 from wolter.compat.xga.utils import number
-from wolter.errors import WolterWarning
+from wolter.errors import warn
 
 __all__ = ["cifbuild", "eexpmap", "emosaic", "evselect_image"]
 
@@ -81,7 +80,7 @@ def emosaic(
 
 def cifbuild(sources: Any, num_cores: int | None = None, disable_progress: bool = False) -> Any:
     """Nothing is done: no calibration index file is needed here. The sources are given back."""
-    warnings.warn("cifbuild does nothing: Wolter needs no calibration index file", WolterWarning, stacklevel=2)
+    warn("cifbuild does nothing: Wolter needs no calibration index file")
     return sources
 
 
